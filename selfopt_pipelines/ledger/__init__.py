@@ -1,0 +1,1 @@
+"""The ledger: Postgres, the single source of truth."""
