@@ -1,0 +1,1 @@
+"""Progress events: stored first, shown second."""
