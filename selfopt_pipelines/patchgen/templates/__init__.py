@@ -1,0 +1,1 @@
+"""Deterministic templates: one module per pattern, each with `propose(opportunity, source)`."""
