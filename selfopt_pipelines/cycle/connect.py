@@ -1,0 +1,51 @@
+"""Connecting a repository: from what a person typed to a row of the ledger and a commit."""
+
+import hashlib
+import re
+from typing import Any
+
+from selfopt_pipelines.cycle.services import Services
+from selfopt_pipelines.domain.errors import CannotRun, SelfOptError
+from selfopt_pipelines.domain.events import RunStatusChanged
+from selfopt_pipelines.domain.repository import Repository, RepositorySource
+from selfopt_pipelines.domain.run import RunStatus
+from selfopt_pipelines.ledger import repositories, runs
+from selfopt_pipelines.ledger import settings as ledger_settings
+from selfopt_pipelines.sandbox.checkout import resolve_head
+from selfopt_pipelines.sandbox.source import parse_source
+
+
+def connect(services: Services, text: str, *, settings: dict[str, Any] | None = None) -> tuple[Repository, str]:
+    """The repository that `text` names (a path, an https URL or `owner/name`) and the commit at its head.
+
+    Connecting twice is fine. `settings` are fields of `Settings` to change.
+
+    Raises
+    ------
+    InvalidInput
+        When it is no repository, cannot be cloned, or points to a private address.
+    """
+    source = parse_source(text)
+    sha = resolve_head(source, cache_dir=services.settings.cache_dir)
+    with services.database.connection() as conn:
+        repository = repositories.connect(conn, source)
+        if settings:
+            ledger_settings.update(conn, repository.id, **settings)
+    return repository, sha
+
+
+def record_refusal(services: Services, text: str, error: SelfOptError) -> None:
+    """Keep a failed run for a source that could not be used, so that nothing that was asked for is lost.
+
+    The location is kept without credentials and cut to 200 characters.
+    """
+    shown = re.sub(r"//[^/@\s]*@", "//", text)[:200]
+    digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:6]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", shown).strip("-.")[-60:] or "empty"
+    source = RepositorySource(kind="unresolved", slug=f"unresolved/{name}-{digest}", location=shown)
+    code = error.reason_code if isinstance(error, CannotRun) else "invalid-input"
+    with services.database.connection() as conn:
+        repository = repositories.connect(conn, source)
+        run = runs.create(conn, repository.id, trigger="cli", options={})
+        runs.transition(conn, run.id, RunStatus.FAILED, reason=str(error), reason_code=code)
+    services.events.emit(run.id, RunStatusChanged(status=RunStatus.FAILED, reason=str(error)))
