@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from selfopt_pipelines.sandbox.addresses import is_public_address
 from selfopt_pipelines.sandbox.client_hello import MAX_HELLO_BYTES, Incomplete, NotTls, server_name
@@ -23,6 +24,8 @@ _HEAD_TIMEOUT_S = 20.0
 _CONNECT_TIMEOUT_S = 20.0
 _IDLE_TIMEOUT_S = 300.0
 _CONNECTIONS = 256
+_LOOKUP_KEPT_S = 60.0
+_LOOKUP_PAUSES_S = (0.2, 1.0)  # a resolver that is asked much answers "try again"
 _UNANSWERED = "no complete request"
 _BUDGET = "byte budget spent"
 _NO_HELLO = "tunnel does not carry TLS"
@@ -80,6 +83,7 @@ class EgressProxy:
     upload_bytes: int = 0
     download_bytes: int = 0
     _active: set[asyncio.Task[None]] = field(default_factory=set)
+    _lookups: dict[str, tuple[float, asyncio.Future[str]]] = field(default_factory=dict)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client connection to its end; never raises for what the client did."""
@@ -144,12 +148,35 @@ class EgressProxy:
             upstream.close()
 
     async def _resolve(self, host: str, port: int) -> str:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        """The address to dial: looked up once for all connections of a minute, as an install opens hundreds at once.
+
+        What is kept is the answer that was checked, and that very address is dialled.
+        """
+        now = time.monotonic()
+        kept = self._lookups.get(host)
+        if kept is None or kept[0] < now or _failed(kept[1]):
+            kept = (now + _LOOKUP_KEPT_S, asyncio.ensure_future(self._look_up(host, port)))
+            self._lookups[host] = kept
+        # Shielded: one client that goes away must not take the answer from the others that wait for it.
+        return await asyncio.shield(kept[1])
+
+    async def _look_up(self, host: str, port: int) -> str:
+        found = await self._asked(host, port)
         addresses = [str(entry[4][0]) for entry in found]
         if host not in self.policy.private_hosts and not all(map(is_public_address, addresses)):
             raise Refused("host leads to a private address")
         # IPv4 first: a machine without an IPv6 route would fail, and there is no second try.
         return min(addresses, key=lambda text: ipaddress.ip_address(text.split("%")[0]).version)
+
+    async def _asked(self, host: str, port: int) -> list[Any]:
+        for pause in (*_LOOKUP_PAUSES_S, None):
+            try:
+                return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except socket.gaierror as error:
+                if error.errno != socket.EAI_AGAIN or pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError("the last round returns or raises")
 
     async def _pump(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, entry: Connection, *, up: bool
@@ -174,6 +201,10 @@ class EgressProxy:
             raise Refused(_BUDGET)
         if self.download_bytes > self.policy.download_bytes:
             raise Refused(_BUDGET)
+
+
+def _failed(lookup: asyncio.Future[str]) -> bool:
+    return lookup.done() and (lookup.cancelled() or lookup.exception() is not None)
 
 
 async def _read_hello(reader: asyncio.StreamReader, host: str) -> bytes:

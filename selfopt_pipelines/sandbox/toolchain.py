@@ -24,6 +24,8 @@ from selfopt_pipelines.sandbox.registry import CA_INSIDE, ask, registry_settings
 MOUNT_ROOT = "/opt/selfopt"
 _PNPM_STORE = f"{WORKSPACE_MOUNT}/node_modules/.pnpm-store"
 OLDEST_NODE = 16
+# Connections at once, where a manager would open more: with 128 of them bun stood still behind the proxy for good.
+CONNECTIONS = "16"
 # Releases that read every lockfile of their family; a repository that names a version gets that one.
 _DEFAULT_PNPM = {16: "8", 18: "10", 20: "10", 22: "10"}
 # Also the newest that a Node of that age runs; npm 12 blocks every install script, also the needed ones.
@@ -94,11 +96,12 @@ def provide_toolchain(
         yarn, hosts = _yarn(manager_version, flavor, store, node)
         programs.insert(0, yarn)
         name = f"yarn@{yarn.version}"
-        env |= {"SKIP_YARN_COREPACK_CHECK": "1", "YARN_ENABLE_TELEMETRY": "0"}
+        env |= {"SKIP_YARN_COREPACK_CHECK": "1", "YARN_ENABLE_TELEMETRY": "0", "YARN_NETWORK_CONCURRENCY": CONNECTIONS}
     elif manager == "bun":
         bun = _bun(manager_version or "1", store)
         programs.insert(0, bun)
         name = f"bun@{bun.version}"
+        env |= {"BUN_CONFIG_MAX_HTTP_REQUESTS": CONNECTIONS}
     elif manager != "npm":
         raise CannotRun(
             f"The package manager `{manager}` is not supported.",

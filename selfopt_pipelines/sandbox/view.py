@@ -12,6 +12,8 @@ SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 
 _UID_INSIDE = "1000"
 _TMPFS_BYTES = str(512 * 1024**2)
+# Package managers keep their cache in the home while they install: yarn filled 512 MB with one library's tools.
+_HOME_BYTES = str(3 * 1024**3)
 _SHM_BYTES = str(64 * 1024**2)
 
 _BASE_ENV = {
@@ -110,7 +112,7 @@ def surroundings_options(toolchain: Toolchain, data: Callable[[bytes], int]) -> 
     # Without --remount-ro, /dev and the root would be writable and of unlimited size.
     options += ["--dev", "/dev", "--perms", "1777", "--size", _SHM_BYTES, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
     options += ["--perms", "1777", "--size", _TMPFS_BYTES, "--tmpfs", "/tmp"]
-    options += ["--perms", "0700", "--size", _TMPFS_BYTES, "--tmpfs", HOME_INSIDE]
+    options += ["--perms", "0700", "--size", _HOME_BYTES, "--tmpfs", HOME_INSIDE]
     for mount in toolchain.mounts:
         options += ["--ro-bind", str(mount.source), mount.target]
     return options

@@ -339,3 +339,24 @@ def test_a_process_that_is_gone_is_a_failure_of_the_sandbox() -> None:
     process.wait()
     with pytest.raises(SandboxFailure, match="could not be placed"):
         listener_inside(process.pid, PROXY_PORT)
+
+
+def test_many_connections_at_once_ask_for_a_name_once_and_again_where_the_resolver_is_busy(
+    dial, upstream: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def busy_at_first(host, port, *args, **kwargs):
+        if host != "localhost":
+            return real(host, port, *args, **kwargs)
+        asked.append(host)
+        if len(asked) == 1:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return real("127.0.0.1", port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", busy_at_first)
+    ask = dial(policy_for(upstream))
+    clients = [ask(connect("localhost", upstream)) for _ in range(20)]
+    assert [status(client) for client in clients] == [200] * 20
+    assert len(asked) == 2
