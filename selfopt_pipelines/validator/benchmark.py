@@ -36,7 +36,14 @@ from selfopt_pipelines.validator import calibration as control
 from selfopt_pipelines.validator.calibration import ControlPair, Measurement, Unmeasurable
 from selfopt_pipelines.validator.environment import free_cpu
 from selfopt_pipelines.validator.install_output import last_meaningful_line
-from selfopt_pipelines.validator.pair_session import BenchmarkFailed, PairSession, Progress, Sides, ignore
+from selfopt_pipelines.validator.pair_session import (
+    BenchmarkFailed,
+    NotRepeatable,
+    PairSession,
+    Progress,
+    Sides,
+    ignore,
+)
 from selfopt_pipelines.validator.reasons import explain
 from selfopt_pipelines.validator.statistics import SWAP_PAIRS, Look, Stage, decide, order_of, with_wall_guard
 
@@ -76,8 +83,15 @@ class BenchmarkRunner:
         self._env = {**command.env, **(env or {})}
         self._clock = clock
 
-    def measure(self, workspace: Workspace, *, padding: int = 0, cancel: threading.Event | None = None) -> Measurement:
-        """One fresh process.
+    def measure(
+        self,
+        workspace: Workspace,
+        *,
+        padding: int = 0,
+        timeout_s: float | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Measurement:
+        """One fresh process, which may last `timeout_s` seconds if that is less than the limits allow.
 
         `padding` bytes are added to its environment: the size of the environment shifts the stack, which alone can
         change a program's speed by some percent, so it is drawn anew for every process (Mytkowicz et al. 2009).
@@ -97,11 +111,13 @@ class BenchmarkRunner:
             workspace=workspace,
             cwd=self._command.cwd,
             network=Network.NONE,
-            limits=self._limits,
+            limits=self._limits_within(timeout_s),
             env={**self._env, "PADDING": "x" * padding},
             cancel=cancel,
         )
         _stop_if(cancel)
+        if execution.timed_out:
+            raise NotRepeatable(f"One process of the benchmark {execution.failure}.")
         if not execution.ok:
             raise BenchmarkFailed(f"The benchmark {execution.failure}{_last_words(execution)}.")
         output = bench_output.parse(execution.output)
@@ -128,24 +144,20 @@ class BenchmarkRunner:
         """Identical code against itself: choose the metric, plan the pairs, check the control.
 
         `time_budget_s` is what one candidate's comparison may take, `own_budget_s` what the control itself may:
-        a benchmark whose processes last so long that it would take more is not measured at all.
+        a benchmark whose processes last longer than their share of it is not measured at all.
 
         Raises
         ------
         Interrupted, SandboxFailure
         """
-        session = self._session("calibration", (baseline, twin), seed=seed, planned=pairs, cancel=cancel)
+        share_s = None if own_budget_s is None else own_budget_s / (2 * (pairs + 1))
+        session = self._session(
+            "calibration", (baseline, twin), seed=seed, planned=pairs, timeout_s=share_s, cancel=cancel
+        )
         session.on_progress = on_progress or ignore
         with self._lock(session.on_progress, cancel):
             try:
-                started = self._clock()
                 session.warm_up()
-                projected = (self._clock() - started) * pairs
-                if own_budget_s is not None and projected > own_budget_s:
-                    return Unmeasurable(
-                        f"One pair of benchmark processes takes {projected / pairs:.0f} s: the control alone would "
-                        f"take {projected / 60:.0f} min, and the budget allows {own_budget_s / 60:.0f} min."
-                    )
                 started = self._clock()
                 measured: list[ControlPair] = []
                 for index in range(pairs):
@@ -153,7 +165,7 @@ class BenchmarkRunner:
                     measured.append(ControlPair(order, *session.measure(order)))
                 seconds = (self._clock() - started) / pairs
             except BenchmarkFailed as failure:
-                return Unmeasurable(str(failure))
+                return Unmeasurable(self._explained(failure, share_s, pairs))
         metrics = control.metrics_of(measured, free_cpu=free_cpu())
         if not metrics:
             return Unmeasurable(
@@ -226,11 +238,28 @@ class BenchmarkRunner:
             return with_wall_guard(comparison, [*main.walls, *swapped.walls])
         return comparison
 
+    def _limits_within(self, timeout_s: float | None) -> Limits:
+        if timeout_s is None or timeout_s >= self._limits.timeout_s:
+            return self._limits
+        return self._limits.model_copy(update={"timeout_s": timeout_s})
+
+    def _explained(self, failure: BenchmarkFailed, share_s: float | None, pairs: int) -> str:
+        if not isinstance(failure, NotRepeatable) or share_s is None or share_s >= self._limits.timeout_s:
+            return str(failure)
+        return f"{failure} The budget allows the {2 * (pairs + 1)} processes of the control no longer."
+
     def _session(
-        self, stage: Stage, sides: Sides, *, seed: int, planned: int, cancel: threading.Event | None
+        self,
+        stage: Stage,
+        sides: Sides,
+        *,
+        seed: int,
+        planned: int,
+        timeout_s: float | None = None,
+        cancel: threading.Event | None,
     ) -> PairSession:
         def measure(workspace: Workspace, padding: int) -> Measurement:
-            return self.measure(workspace, padding=padding, cancel=cancel)
+            return self.measure(workspace, padding=padding, timeout_s=timeout_s, cancel=cancel)
 
         return PairSession(measure, stage, sides, seed=seed, planned=planned)
 

@@ -18,7 +18,8 @@ _NOISE = re.compile(r"^(?:npm (?:error|ERR!)|ERR_PNPM_\w+|error|➤ YN\d+:|\[\d/
 # Warnings name codes of things that were survived (a retried request, an overridden peer, an engine).
 _WARNING = re.compile(r"^(?:npm (?:warn|WARN|notice|http)\b|\s*WARN\s|warning )")
 _BORING = re.compile(
-    r"^(?:$|A complete log of this run|.*\bdebug\.log$|For a full report|info Visit |Done in|Progress:|Lockfile is"
+    r"^(?:$|A complete log of this run|.*\bdebug(?:-\d+)?\.log$|For a full report|info Visit |Done in"
+    r"|Progress:|Lockfile is"
     r"|at (?:.*\(.*\)|.*:\d+:\d+)$|Node\.js v\d|\^+$|code \S+$|errno |syscall |path /|cwd /|node:internal"
     r"|This error happened while"
     r"|(?:Failed with errors|Completed) in|Yarn \d"
@@ -66,6 +67,11 @@ _RULES: tuple[_Rule, ...] = (
     _rule(r"YN0035: .*?(?P<package>@?[\w./-]+@npm:\S+?): Package not found", _GONE, _GONE_HINT),
     _rule(r"\S+?//[^/\s]+/(?P<package>\S+?): Request failed \\?\"404", _GONE, _GONE_HINT),
     _rule(r"^error: GET \S+?//[^/\s]+/(?P<package>\S+) - 404", _GONE, _GONE_HINT),
+    _rule(
+        r"403 Forbidden - GET \S+?//[^/\s]+/(?P<package>\S+)",
+        "The registry refuses to give {package} (403).",
+        "Ask who runs the registry, or depend on another version.",
+    ),
     _rule(r"No matching version found for (?P<package>\S+?)\.?(?:\s|$)", _NO_VERSION),
     _rule(r"Couldn't find any versions for \"(?P<package>[^\"]+)\"", _NO_VERSION),
     _rule(r"YN0082: .*?(?P<package>@?[\w./-]+@npm:\S+?): No candidates found", _NO_VERSION),

@@ -21,8 +21,8 @@ class BenchmarkFailed(SelfOptError):
     """One benchmark process gave no measurement; the message says why."""
 
 
-class CasesDiffer(BenchmarkFailed):
-    """Another process ran other cases; repeating the pair would only hide it."""
+class NotRepeatable(BenchmarkFailed):
+    """Repeating the pair would hide what happened (other cases ran), or only cost as much again (a timeout)."""
 
 
 def ignore(_event: PairsMeasured | Note) -> None:
@@ -130,7 +130,7 @@ class PairSession:
         while True:
             try:
                 return self._once(order)
-            except CasesDiffer:
+            except NotRepeatable:
                 raise
             except BenchmarkFailed:
                 if self.repeated >= MAX_REPEATED_PAIRS:
@@ -153,5 +153,5 @@ class PairSession:
             self.expected = cases
         if cases != self.expected:
             differing = ", ".join(sorted(cases ^ self.expected)[:3])
-            raise CasesDiffer(f"The benchmark did not run the same cases every time: {differing}.")
+            raise NotRepeatable(f"The benchmark did not run the same cases every time: {differing}.")
         return measured

@@ -258,3 +258,23 @@ def test_less_computing_and_more_waiting_is_not_improved(tmp_path: Path):
     assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, "wall_regressed")
     assert len(result.wall_samples) == len(result.samples) == 20
     assert result.effect == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_benchmark_too_slow_for_the_budget_is_given_up_after_one_process(sandbox: ProcessSandbox, tmp_path: Path):
+    sleeping = "import time; time.sleep(30)"
+    result = runner(sandbox, tmp_path).calibrate(
+        tree(tmp_path, "a", sleeping), tree(tmp_path, "b", sleeping), pairs=12, own_budget_s=26 * 0.3
+    )
+    assert isinstance(result, Unmeasurable)
+    assert "The budget allows the 26 processes of the control no longer" in result.reason
+    assert len(sandbox.runs) == 1
+
+
+def test_a_process_that_reaches_the_limit_itself_is_not_run_again(sandbox: ProcessSandbox, tmp_path: Path):
+    sleeping = "import time; time.sleep(30)"
+    result = compare(
+        runner(sandbox, tmp_path, timeout_s=0.3), tree(tmp_path, "a", sleeping), tree(tmp_path, "b", sleeping)
+    )
+    assert result.reason == "unmeasured"
+    assert "did not end within" in result.detail
+    assert len(sandbox.runs) == 1

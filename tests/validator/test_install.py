@@ -237,3 +237,15 @@ SyntaxError: Cannot use import statement outside a module
 Node.js v20.20.2
 """
     assert last_meaningful_line(output) == "SyntaxError: Cannot use import statement outside a module"
+
+
+def test_a_package_that_the_registry_refuses_is_named():
+    output = """
+npm ERR! code E403
+npm ERR! 403 403 Forbidden - GET https://registry.example/yargs-parser/-/yargs-parser-20.2.9.tgz
+npm ERR! A complete log of this run can be found in:
+npm ERR!     /home/sandbox/.npm/_logs/2026-11-21T05_57_26_866Z-debug-0.log
+"""
+    assert explain_install(output).message == (
+        "The registry refuses to give yargs-parser/-/yargs-parser-20.2.9.tgz (403)."
+    )
