@@ -15,6 +15,12 @@ def _default_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "selfopt"
 
 
+def _default_memory_mb() -> int:
+    # Half of the machine: type-aware linters and bundlers of larger repositories need more than 4 GB.
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024**2
+    return max(1024, min(8192, total // 2))
+
+
 class AppSettings(BaseSettings):
     """Settings of this installation; every field is an environment variable `SELFOPT_<NAME>`."""
 
@@ -32,7 +38,7 @@ class AppSettings(BaseSettings):
     typecheck_timeout_s: float = Field(default=300, gt=0)
     test_timeout_s: float = Field(default=600, gt=0)
     bench_timeout_s: float = Field(default=300, gt=0, description="For one process of the benchmark.")
-    memory_mb: int = Field(default=4096, ge=256, description="Memory of one sandboxed command.")
+    memory_mb: int = Field(default_factory=_default_memory_mb, ge=256, description="Memory of one sandboxed command.")
 
     @property
     def artifacts_dir(self) -> Path:

@@ -14,7 +14,7 @@ from rich.text import Text
 from selfopt_pipelines.cli.console import make_console
 from selfopt_pipelines.cli.optimize import print_result, run_json
 from selfopt_pipelines.cli.tables import effect_cell, percent, proposals_table, repositories_table, runs_table
-from selfopt_pipelines.cycle.connect import connect as connect_repository
+from selfopt_pipelines.cycle.connect import confirm
 from selfopt_pipelines.cycle.services import Services
 from selfopt_pipelines.detector import detect as detect_tree
 from selfopt_pipelines.domain.attempt import StoredAttempt
@@ -31,13 +31,21 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
 
 
-def connect(services: Services, source: str, *, as_json: bool) -> None:
-    """Connect and say where the repository stands."""
-    repository, sha = connect_repository(services, source)
+def connect(services: Services, source: str, *, confirmed: dict[str, str], reset: bool, as_json: bool) -> None:
+    """Connect, keep what was confirmed, and say where the repository stands."""
+    repository, sha, config = confirm(services, source, confirmed, reset=reset)
     if as_json:
-        print_json({"repository": repository.model_dump(mode="json"), "sha": sha})
-    else:
-        make_console().print(f"Connected {repository.source.slug} at {sha[:12]}.", highlight=False)
+        print_json(
+            {
+                "repository": repository.model_dump(mode="json"),
+                "sha": sha,
+                "detection": config.model_dump(mode="json"),
+            }
+        )
+        return
+    console = make_console()
+    console.print(f"Connected {repository.source.slug} at {sha[:12]}.", highlight=False, markup=False)
+    console.print(detection_view(config))
 
 
 def detect(path: Path, *, as_json: bool) -> None:

@@ -66,12 +66,29 @@ def optimize(
 
 
 @app.command()
-def connect(source: Source, as_json: Json = False) -> None:
-    """Connect a repository without running anything."""
+def connect(
+    source: Source,
+    *,
+    test: Annotated[str | None, typer.Option(help="Confirm the test command, as in: npm run test:unit")] = None,
+    build: Annotated[str | None, typer.Option(help="Confirm the build command, or `none`.")] = None,
+    typecheck: Annotated[str | None, typer.Option(help="Confirm the type check, or `none`.")] = None,
+    bench: Annotated[str | None, typer.Option(help="Confirm the benchmark command, or `none`.")] = None,
+    install: Annotated[str | None, typer.Option(help="Confirm the install command.")] = None,
+    node: Annotated[str | None, typer.Option(help="Confirm the major version of Node.")] = None,
+    root: Annotated[str | None, typer.Option(help="Confirm the directory of the project to optimize.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget what was confirmed before.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Connect a repository without running anything; confirm what detection cannot know."""
     from selfopt_pipelines.cli.inspect import connect as run
 
+    given = {
+        "test": test, "build": build, "typecheck": typecheck, "bench": bench,
+        "install": install, "node": node, "root": root,
+    }  # fmt: skip
+    confirmed = {name: value for name, value in given.items() if value is not None}
     with open_services() as services:
-        run(services, source, as_json=as_json)
+        run(services, source, confirmed=confirmed, reset=reset, as_json=as_json)
 
 
 @app.command()

@@ -25,7 +25,9 @@ class Beginning(Record):
 
 def cycle_key(sha: str, settings: Settings) -> str:
     """Identity of the work: 32 hex characters over commit, engine version and the settings that shape the result."""
-    shaping = settings.model_dump(include={"max_candidates_per_run", "max_proposals_per_run", "compute_budget_minutes"})
+    shaping = settings.model_dump(
+        include={"max_candidates_per_run", "max_proposals_per_run", "compute_budget_minutes", "overrides"}
+    )
     text = json.dumps([ENGINE_VERSION, sha, shaping], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

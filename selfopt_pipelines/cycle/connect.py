@@ -4,7 +4,10 @@ import hashlib
 import re
 from typing import Any
 
+from selfopt_pipelines.cycle.layout import lay_out
 from selfopt_pipelines.cycle.services import Services
+from selfopt_pipelines.detector import apply_overrides, detect
+from selfopt_pipelines.domain.detection import DetectionConfig
 from selfopt_pipelines.domain.errors import CannotRun, SelfOptError
 from selfopt_pipelines.domain.events import RunStatusChanged
 from selfopt_pipelines.domain.repository import Repository, RepositorySource
@@ -13,6 +16,9 @@ from selfopt_pipelines.ledger import repositories, runs
 from selfopt_pipelines.ledger import settings as ledger_settings
 from selfopt_pipelines.sandbox.checkout import resolve_head
 from selfopt_pipelines.sandbox.source import parse_source
+
+# Where confirmed values are kept, in words: the source that detection names for them.
+CONFIRMED = "the settings of this repository"
 
 
 def connect(services: Services, text: str, *, settings: dict[str, Any] | None = None) -> tuple[Repository, str]:
@@ -32,6 +38,29 @@ def connect(services: Services, text: str, *, settings: dict[str, Any] | None = 
         if settings:
             ledger_settings.update(conn, repository.id, **settings)
     return repository, sha
+
+
+def confirm(
+    services: Services, text: str, confirmed: dict[str, str], *, reset: bool = False
+) -> tuple[Repository, str, DetectionConfig]:
+    """Connect, and add what a person confirmed to the settings (`reset` forgets what was confirmed before).
+
+    Raises
+    ------
+    InvalidInput
+        When the repository or a confirmed value cannot be used; then none of it is kept.
+    """
+    repository, sha = connect(services, text)
+    with services.database.connection() as conn:
+        settings = ledger_settings.get(conn, repository.id)
+        overrides = {} if reset else dict(settings.overrides)
+        overrides.update(confirmed)
+    tree, _ = lay_out(services, repository, sha)
+    config = apply_overrides(detect(tree), overrides, source=CONFIRMED)
+    if overrides != settings.overrides:
+        with services.database.connection() as conn:
+            ledger_settings.update(conn, repository.id, overrides=overrides)
+    return repository, sha, config
 
 
 def record_refusal(services: Services, text: str, error: SelfOptError) -> None:

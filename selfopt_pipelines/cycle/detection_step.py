@@ -1,33 +1,24 @@
 """Step 1: the commit is laid out and read; nothing of it is executed."""
 
-import shutil
-
+from selfopt_pipelines.cycle import layout
+from selfopt_pipelines.cycle.connect import CONFIRMED
+from selfopt_pipelines.cycle.memory import remember
 from selfopt_pipelines.cycle.session import CycleSession
-from selfopt_pipelines.detector import detect
+from selfopt_pipelines.detector import apply_overrides, detect
 from selfopt_pipelines.domain.detection import Absent, DetectionConfig, Target
 from selfopt_pipelines.domain.errors import CannotRun
 from selfopt_pipelines.domain.events import Note
 from selfopt_pipelines.domain.run import Phase
 from selfopt_pipelines.ledger import baselines, detections, repositories
-from selfopt_pipelines.sandbox.checkout import checkout
 from selfopt_pipelines.sandbox.directory_tree import DirectoryTree
 
 
 def lay_out(session: CycleSession) -> DirectoryTree:
-    """The pristine tree of the base commit, laid out once and reused after an interruption."""
-    if not session.checkout_dir.exists():
-        session.checkout_dir.parent.mkdir(parents=True, exist_ok=True)
-        for stale in session.checkout_dir.parent.iterdir():
-            shutil.rmtree(stale, ignore_errors=True)
-        result = checkout(
-            session.repository.source,
-            ref=session.sha,
-            cache_dir=session.services.settings.cache_dir,
-            destination=session.checkout_dir,
-        )
-        if result.dirty:
-            session.emit(Note(level="warning", text="Uncommitted changes are left out: only the commit is judged."))
-    return DirectoryTree(session.checkout_dir)
+    """The pristine tree of the base commit."""
+    tree, notes = layout.lay_out(session.services, session.repository, session.sha)
+    for note in notes:
+        session.emit(Note(level="warning", text=note))
+    return tree
 
 
 def run_detection(session: CycleSession) -> DetectionConfig:
@@ -40,12 +31,14 @@ def run_detection(session: CycleSession) -> DetectionConfig:
     """
     with session.services.database.connection() as conn:
         judged = baselines.for_run(conn, session.run.id) is not None
+        previous = detections.latest(conn, session.repository.id)
     if judged:
         return session.detection()  # confirmed by execution; a run that goes on keeps what it was measured with
     with session.phase(Phase.CHECKOUT, session.repository.source.location):
         tree = lay_out(session)
     with session.phase(Phase.DETECTION) as summary:
-        config = detect(tree)
+        config = remember(detect(tree), previous)
+        config = apply_overrides(config, session.settings.overrides, source=CONFIRMED)
         with session.services.database.connection() as conn:
             detections.record(conn, session.repository.id, session.sha, config)
             repositories.save_detection_summary(conn, session.repository.id, config)
@@ -74,7 +67,7 @@ def require_target(config: DetectionConfig) -> Target:
         if isinstance(command, Absent):
             raise CannotRun(
                 f"No {kind} command was found ({command.reason}), so no candidate could be validated.",
-                f"Add a `{kind}` script to package.json." if kind == "test" else "",
+                f'Name it: `selfopt connect REPO --{kind} "…"`.',
                 reason_code=f"no-{kind}-command",
             )
     return target

@@ -23,7 +23,7 @@ from selfopt_pipelines.sandbox.bubblewrap import BubblewrapSandbox, find_bwrap, 
 from selfopt_pipelines.sandbox.egress import RegistryEgress
 from selfopt_pipelines.sandbox.host_programs import reachable_bwrap
 from selfopt_pipelines.sandbox.registry import registry_settings
-from selfopt_pipelines.sandbox.toolchain import provide_toolchain
+from selfopt_pipelines.sandbox.toolchain import OLDEST_NODE, provide_toolchain
 from selfopt_pipelines.sandbox.workspace import create_workspace, open_workspace
 from selfopt_pipelines.settings import AppSettings
 from selfopt_pipelines.validator.commands import CommandLimits
@@ -47,7 +47,7 @@ def prepare(session: CycleSession, target: Target) -> Prepared:
     if isinstance(command, Absent):
         raise CannotRun(f"No install command was found ({command.reason}).", reason_code="no-install-command")
     toolchain, inner = open_sandbox(
-        session.services.settings, node_major=target.node.major, manager=target.package_manager
+        session.services.settings, node_major=_node_major(session, target), manager=target.package_manager
     )
     sandbox = MeteredSandbox(inner)
     session.meter = sandbox
@@ -82,6 +82,16 @@ def prepare(session: CycleSession, target: Target) -> Prepared:
         session.emit(Note(level="warning", text=note))
     base.seal()
     return Prepared(sandbox=sandbox, toolchain=toolchain, base=base, installed=done.outcome, limits=limits)
+
+
+def _node_major(session: CycleSession, target: Target) -> int | None:
+    """The major to run with: the one that was detected, or the oldest that can be provided."""
+    wanted = target.node.major
+    if wanted is None or wanted >= OLDEST_NODE:
+        return wanted
+    text = f"The repository asks for Node {wanted}; Node {OLDEST_NODE} is the oldest that can be provided, and is used."
+    session.emit(Note(level="warning", text=text))
+    return OLDEST_NODE
 
 
 def open_sandbox(

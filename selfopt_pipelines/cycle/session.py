@@ -66,11 +66,6 @@ class CycleSession:
         return self.run.sha
 
     @property
-    def checkout_dir(self) -> Path:
-        """The pristine tree of the base commit."""
-        return self.services.settings.home / "checkouts" / str(self.repository.id) / self.sha
-
-    @property
     def workspaces_dir(self) -> Path:
         return self.services.settings.workspaces_dir / str(self.repository.id)
 

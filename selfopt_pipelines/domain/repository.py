@@ -29,6 +29,9 @@ class Settings(Record):
     max_proposals_per_run: int = Field(default=3, ge=1, le=20, description="Proposals that one run may surface.")
     compute_budget_minutes: int = Field(default=60, ge=1, le=1440, description="Sandbox minutes that one run may use.")
     schedule: str | None = Field(default=None, description="Cron string of the nightly run, or none.")
+    overrides: dict[str, str] = Field(
+        default_factory=dict, description="What a person confirmed, by name: a command's kind, node, root, ..."
+    )
 
 
 class Repository(Record):

@@ -29,3 +29,11 @@ def for_commit(conn: Connection, repo_id: UUID, sha: str) -> DetectionConfig | N
         [repo_id, sha],
     ).fetchone()
     return DetectionConfig.model_validate(row["config"]) if row else None
+
+
+def latest(conn: Connection, repo_id: UUID) -> DetectionConfig | None:
+    """The newest config of a repository, whatever its commit; None where nothing was recorded."""
+    row = conn.execute(
+        "select config from detections where repo_id = %s order by recorded_at desc limit 1", [repo_id]
+    ).fetchone()
+    return DetectionConfig.model_validate(row["config"]) if row else None

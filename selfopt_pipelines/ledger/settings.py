@@ -7,9 +7,10 @@ from pydantic import ValidationError
 
 from selfopt_pipelines.domain.errors import InvalidInput
 from selfopt_pipelines.domain.repository import Settings
+from selfopt_pipelines.ledger.codec import to_jsonb
 from selfopt_pipelines.ledger.database import Connection
 
-_COLUMNS = "compute_budget_minutes, max_candidates_per_run, max_proposals_per_run, schedule"
+_COLUMNS = "compute_budget_minutes, max_candidates_per_run, max_proposals_per_run, schedule, overrides"
 
 
 def get(conn: Connection, repo_id: UUID) -> Settings:
@@ -36,14 +37,15 @@ def update(conn: Connection, repo_id: UUID, **changes: Any) -> Settings:
         f"""
         insert into settings (repo_id, {_COLUMNS})
         values (%(repo_id)s, %(compute_budget_minutes)s, %(max_candidates_per_run)s, %(max_proposals_per_run)s,
-                %(schedule)s)
+                %(schedule)s, %(overrides)s)
         on conflict (repo_id) do update set
             compute_budget_minutes = excluded.compute_budget_minutes,
             max_candidates_per_run = excluded.max_candidates_per_run,
             max_proposals_per_run = excluded.max_proposals_per_run,
             schedule = excluded.schedule,
+            overrides = excluded.overrides,
             updated_at = now()
         """,
-        {"repo_id": repo_id, **settings.model_dump()},
+        {"repo_id": repo_id, **settings.model_dump(exclude={"overrides"}), "overrides": to_jsonb(settings.overrides)},
     )
     return settings
