@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets import attempts, baseline_metrics, detection_config, opportunities, proposals, repositories
 from selfopt_pipelines.resources import RUN_ID_TAG, SelfOpt
+from sensors import connected_repositories
 
 CYCLE_ASSETS = [
     detection_config.detection_config,
@@ -27,6 +28,7 @@ optimize = dg.define_asset_job(
 defs = dg.Definitions(
     assets=[repositories.repositories, repositories.github_events, repositories.pull_requests, *CYCLE_ASSETS],
     jobs=[optimize],
+    sensors=[connected_repositories.connected_repositories],
     resources={"selfopt": SelfOpt()},
     # The default executor spawns a process per step, at 2.4 s of CPU each.
     executor=dg.in_process_executor,
@@ -38,7 +40,7 @@ def materialize_cycle(instance: dg.DagsterInstance, slug: str, run_id: UUID) -> 
 
     This is what the CLI runs: the same job, resources and partition as a launch from Dagster's UI.
     """
-    instance.add_dynamic_partitions(str(repositories.repository_partitions.name), [slug])
+    instance.add_dynamic_partitions(connected_repositories.PARTITIONS, [slug])
     result = defs.resolve_job_def("optimize").execute_in_process(
         instance=instance,
         partition_key=slug,

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import shutil
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +26,12 @@ from selfopt_pipelines.sandbox.checkout import resolve_head
 from selfopt_pipelines.settings import AppSettings
 
 RUN_ID_TAG = "selfopt/run_id"
+# The URL names psycopg2: with SQLAlchemy 2.1 a plain one means psycopg 3, which dagster-postgres cannot use.
+STORAGE = """
+storage:
+  postgres:
+    postgres_url: {env: SELFOPT_DAGSTER_DATABASE_URL}
+"""
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -44,6 +49,11 @@ class SelfOpt(dg.ConfigurableResource):
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         del context
         self._stack.close()
+
+    def connected_slugs(self) -> list[str]:
+        """Slugs of all connected repositories, sorted."""
+        with self._services.database.connection() as conn:
+            return [item.source.slug for item in repositories.list_all(conn) if item.source.kind != "unresolved"]
 
     @contextmanager
     def step(self, context: dg.AssetExecutionContext, *, first: bool = False) -> Iterator[CycleSession]:
@@ -148,7 +158,8 @@ def dagster_environment(settings: AppSettings) -> dict[str, str]:
         server.start()
         url = server.dagster_url()
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(REPOSITORY_ROOT / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+    configuration = (REPOSITORY_ROOT / "dagster.yaml").read_text(encoding="utf-8")
+    (settings.dagster_home / "dagster.yaml").write_text(configuration + STORAGE, encoding="utf-8")
     return {"DAGSTER_HOME": str(settings.dagster_home), "SELFOPT_DAGSTER_DATABASE_URL": url}
 
 

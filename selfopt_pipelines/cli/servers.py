@@ -1,6 +1,8 @@
 """The two pages that people open: the evidence viewer and Dagster. Both listen on loopback only."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from selfopt_pipelines.cycle.services import open_services
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOST = "127.0.0.1"
+STOP_TIMEOUT_S = 15
 
 
 def dashboard(*, port: int, headless: bool) -> int:
@@ -41,13 +44,21 @@ def dagster(*, port: int) -> int:
 
 
 def _wait(command: list[str], environment: dict[str, str]) -> int:
-    process = subprocess.Popen(command, env=environment, cwd=ROOT)
+    """Run a server in a session of its own until it ends or we are asked to stop, and stop all of it then."""
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, start_new_session=True)
+
+    def stop(signum: int, _frame: object) -> None:
+        raise KeyboardInterrupt(signum)
+
+    previous = signal.signal(signal.SIGTERM, stop)
     try:
         return process.wait()
     except KeyboardInterrupt:
-        # The child got the same signal and is shutting down; give it time before insisting.
-        try:
-            return process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return 130
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=STOP_TIMEOUT_S)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
