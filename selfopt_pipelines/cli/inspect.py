@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group
@@ -12,18 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from selfopt_pipelines.cli.console import make_console
+from selfopt_pipelines.cli.detect import detection_view
 from selfopt_pipelines.cli.optimize import print_result, run_json
 from selfopt_pipelines.cli.tables import effect_cell, percent, proposals_table, repositories_table, runs_table
 from selfopt_pipelines.cycle.connect import confirm
 from selfopt_pipelines.cycle.services import Services
-from selfopt_pipelines.detector import detect as detect_tree
 from selfopt_pipelines.domain.attempt import StoredAttempt
-from selfopt_pipelines.domain.detection import Absent, DetectionConfig
 from selfopt_pipelines.domain.errors import InvalidInput
 from selfopt_pipelines.domain.proposal import Proposal
 from selfopt_pipelines.domain.run import RunStatus
 from selfopt_pipelines.ledger import attempts, proposals, repositories, runs
-from selfopt_pipelines.sandbox.directory_tree import DirectoryTree
 
 
 def print_json(document: Any) -> None:
@@ -46,44 +43,6 @@ def connect(services: Services, source: str, *, confirmed: dict[str, str], reset
     console = make_console()
     console.print(f"Connected {repository.source.slug} at {sha[:12]}.", highlight=False, markup=False)
     console.print(detection_view(config))
-
-
-def detect(path: Path, *, as_json: bool) -> None:
-    """Detect in a plain directory."""
-    if not path.is_dir():
-        raise InvalidInput(f"{path} is not a directory.", "Give the directory of a checkout.")
-    config = detect_tree(DirectoryTree(path.resolve()))
-    if as_json:
-        sys.stdout.write(config.model_dump_json(indent=2) + "\n")
-    else:
-        make_console().print(detection_view(config))
-    if not config.targets:
-        raise InvalidInput("Nothing was detected: " + "; ".join(warning.message for warning in config.warnings))
-
-
-def detection_view(config: DetectionConfig) -> Group:
-    """Every target with its commands, confidence and the places that say so."""
-    parts: list[Any] = []
-    for target in config.targets:
-        manager = target.package_manager
-        headline = Text.assemble(
-            (target.root if target.root != "." else "repository root", "bold"),
-            f"  {manager.name}{f' {manager.version}' if manager.version else ''}",
-            f", Node {target.node.major or 'any'}, {target.framework.name or 'plain'} {target.framework.kind}",
-        )
-        table = Table(expand=False)
-        for column in ("", "command", "confidence", "because"):
-            table.add_column(column, overflow="fold")
-        for kind in type(target.commands).model_fields:
-            command = getattr(target.commands, kind)
-            if isinstance(command, Absent):
-                table.add_row(kind, Text(f"none ({command.reason})", style="dim"), "", "")
-            else:
-                where = ", ".join(f"{item.file}:{item.line}" for item in command.evidence[:3])
-                table.add_row(kind, Text(command.run), f"{command.confidence:.2f}", Text(where))
-        parts.extend((headline, table))
-    parts.extend(Text(f"! {warning.code}: {warning.message}", style="yellow") for warning in config.warnings)
-    return Group(*parts)
 
 
 def list_repositories(services: Services, *, as_json: bool) -> None:

@@ -94,12 +94,14 @@ def connect(
 @app.command()
 def detect(
     path: Annotated[Path, typer.Argument(help="A directory with a package.json; nothing in it is executed.")],
+    *,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell why, where it says so, and what lost.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show how a repository would be installed, built, typechecked, tested and benchmarked, and why."""
-    from selfopt_pipelines.cli.inspect import detect as run
+    from selfopt_pipelines.cli.detect import detect as run
 
-    run(path, as_json=as_json)
+    run(path, as_json=as_json, explain=explain)
 
 
 @app.command()

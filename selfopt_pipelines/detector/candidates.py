@@ -7,26 +7,11 @@ from selfopt_pipelines.detector.leaves import LeafUse, watches
 from selfopt_pipelines.detector.project import CiUse, Project
 from selfopt_pipelines.detector.rendering import local_only
 from selfopt_pipelines.detector.scripts import Expansion
+from selfopt_pipelines.detector.shell import split_commands
+from selfopt_pipelines.detector.words import words
 from selfopt_pipelines.domain.detection import Evidence, Origin
 
-_SYSTEM = {
-    "sh",
-    "bash",
-    "zsh",
-    "make",
-    "docker",
-    "git",
-    "deno",
-    "cargo",
-    "go",
-    "python",
-    "python3",
-    "sudo",
-    "just",
-    "task",
-    "mise",
-    "xargs",
-}
+_SYSTEM = words("sh bash zsh make docker git deno cargo go python python3 sudo just task mise xargs")
 GOOD_JOB = 0.0  # a rank below speaks only for jobs made for another purpose
 
 
@@ -79,6 +64,18 @@ def of_script(project: Project, script: str, score: float, use: CiUse | None, *,
     if use is not None and use.script == script:
         places.append(use.evidence(project.files))
     places.append(project.manifest.script_evidence(script))
+    if whole := _whole(project, script):
+        return Candidate(
+            score,
+            project.expand(script),
+            "script",
+            directory=project.directory,
+            use=use,
+            evidence=tuple(places),
+            argv=local_only(whole),
+            text=" ".join(whole),
+            why=why or f"the script {script} for every package, not only changed ones",
+        )
     return Candidate(
         score,
         project.expand(script),
@@ -119,35 +116,85 @@ def of_binary(project: Project, use: CiUse, score: float, *, why: str = "") -> C
     )
 
 
-def of_task(project: Project, use: CiUse, score: float, *, why: str = "") -> Candidate | None:
-    """A candidate for a monorepo command as CI writes it (`pnpm -r build`, `npx turbo test`); never `affected`."""
+def without_base(words: tuple[str, ...]) -> tuple[str, ...]:
+    """A monorepo command for every package: without `affected` and filters that need the history of the repository."""
+    if "affected" in words and "nx" in words:
+        at = words.index("affected")
+        kept = (word for word in words[at + 1 :] if not re.match(r"--(base|head|uncommitted)", word))
+        words = (*words[:at], "run-many", *kept)
+    return tuple(
+        word
+        for word in words
+        if not (
+            re.match(r"--(filter|since|remote-cache|cache-dir|token|team)\b.*(\[|$)", word)
+            and ("[" in word or word.startswith("--since="))
+        )
+        and not (word == "--affected" and "turbo" in words)
+    )
+
+
+_TASK_WORDS = {
+    "test": {"test", "tests", "unit"},
+    "build": {"build"},
+    "typecheck": {"typecheck", "type", "types", "tsc"},
+}
+_OTHER_TASKS = {"e2e", "watch", "docs", "storybook", "lint"}
+
+
+def _only_task(words: tuple[str, ...], names: tuple[str, ...], task: str) -> tuple[str, ...] | None:
+    """The words with one task of the several that they name; None where none of them is it."""
+    wanted = [name for name in names if tokens(name) & _TASK_WORDS[task] and not tokens(name) & _OTHER_TASKS]
+    if not wanted:
+        return None
+    kept: list[str] = []
+    for word in words:
+        flag, equals, value = word.rpartition("=")
+        listed = [part for part in value.split(",") if part]
+        if not listed or not set(listed) <= set(names):
+            kept.append(word)
+        elif chosen := ",".join(part for part in listed if part in wanted):
+            kept.append(f"{flag}{equals}{chosen}")
+    return tuple(kept)
+
+
+def _with_runner(project: Project, words: tuple[str, ...]) -> tuple[str, ...]:
+    """A bare `nx ...` as the package manager calls it."""
+    if words[0] not in ("turbo", "nx", "lerna"):
+        return words
+    heads = {"npm": ("npx",), "pnpm": ("pnpm", "exec"), "yarn": ("yarn", "run"), "bun": ("bunx",)}
+    return heads[project.manager.name] + words
+
+
+def _whole(project: Project, script: str) -> tuple[str, ...] | None:
+    """The command to run in place of a script that is one command for changed packages only."""
+    commands = split_commands(project.scripts[script])
+    if len(commands) != 1 or commands[0].words[0] not in ("nx", "turbo", "lerna", "npx", "pnpm", "yarn", "bunx"):
+        return None
+    words = without_base(commands[0].words)
+    return _with_runner(project, words) if words != commands[0].words else None
+
+
+def of_task(project: Project, use: CiUse, score: float, *, task: str | None = None, why: str = "") -> Candidate | None:
+    """A candidate for a monorepo command as CI writes it (`pnpm -r build`, `npx turbo test`); never `affected`.
+
+    Of several tasks at once (`turbo lint typecheck test`) only those called `task` are kept.
+    """
     if (
         use.asked.what not in ("task", "script", "script-or-binary")
         or use.asked.scope is None
         or use.command.unresolved
     ):
         return None
-    words = use.command.words
-    if "affected" in words and "nx" in words:
-        at = words.index("affected")
-        words = (
-            *words[:at],
-            "run-many",
-            *(word for word in words[at + 1 :] if not re.match(r"--(base|head|uncommitted)", word)),
-        )
-    words = tuple(
-        word
-        for word in words
-        if not re.match(r"--(filter|affected|since|remote-cache|cache-dir|token|team)\b.*(\[|$)", word)
-        or "[" not in word
-    )
-    if words[0] in ("turbo", "nx", "lerna"):
-        words = {"npm": ("npx",), "pnpm": ("pnpm", "exec"), "yarn": ("yarn", "run"), "bun": ("bunx",)}[
-            project.manager.name
-        ] + words
+    words, expansion = without_base(use.command.words), use.expansion
+    if task is not None and len(use.asked.names) > 1:
+        words = _only_task(words, use.asked.names, task)
+        if words is None:
+            return None
+        expansion = project.graph.command(project.directory, words)
+    words = _with_runner(project, words)
     return Candidate(
         score,
-        use.expansion,
+        expansion,
         "workflow",
         directory=project.directory,
         use=use,

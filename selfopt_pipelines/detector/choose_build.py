@@ -97,6 +97,15 @@ def build_candidates(project: Project) -> list[Candidate]:
         # A compiler that CI calls by itself checks types; only a bundler builds.
         pure = use.expansion.only("build", "neutral", "clean", "generate") and not use.expansion.has("compile")
         pure = pure or (use.asked.scope is not None and use.expansion.only("build", "compile", "clean", "generate"))
+        several = of_task(project, use, 4.5, task="build") if len(use.asked.names) > 1 else None
+        if (
+            several is not None
+            and use.rank >= -0.5
+            and use.command.certain
+            and several.expansion.only("build", "compile")
+        ):
+            found.append(several)
+            continue
         if (
             use.rank < -0.5
             or not pure

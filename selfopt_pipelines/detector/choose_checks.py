@@ -44,6 +44,7 @@ _NOT_CHECKS = words(
     "gen generate perf prepack prepare publish release update watch",
 )
 _OTHERS = ("test", "lint", "e2e", "build", "publish", "docker", "database", "bench")
+_OF_THE_PACKAGE = {"attw", "publint"}  # check what is published, not the sources
 _TYPE_HOSTS = {"ts-node", "tsx", "node"}
 _SUBSETS = words(
     "acceptance api app backend benchmark browser bun cjs client demo deno docs e2e esm example examples",
@@ -79,6 +80,8 @@ def typecheck_score(name: str, expansion: Expansion) -> float | None:
         score -= 5
     if any(_elsewhere(leaf) for leaf in working):
         score -= 8
+    if all(leaf.binary in _OF_THE_PACKAGE for leaf in working):
+        score -= 5
     if any("-w" in leaf.args or "--watch" in leaf.args for leaf in working):
         return None
     return score
@@ -113,10 +116,14 @@ def typecheck_candidates(project: Project) -> list[Candidate]:
         bonus, use = ci_bonus(project, name, direct=5.0, indirect=2.0)
         found.append(of_script(project, name, score + bonus - (4 if hook else 0), use))
     for use in project.uses:
-        pure = use.expansion.only("typecheck") and use.command.certain and use.rank > -1.5
-        if not pure or (use.script is not None and use.script in project.scripts):
+        if not use.command.certain or use.rank <= -1.5 or (use.script is not None and use.script in project.scripts):
             continue
-        for candidate in (of_binary(project, use, 9.0), of_task(project, use, 9.5)):
+        if not use.expansion.only("typecheck"):
+            one = of_task(project, use, 9.0, task="typecheck")
+            found.extend([one] if one is not None and one.expansion.only("typecheck") else [])
+            continue
+        package_only = use.expansion.working[0].binary in _OF_THE_PACKAGE
+        for candidate in (of_binary(project, use, 2.0 if package_only else 9.0), of_task(project, use, 9.5)):
             if candidate is not None:
                 found.append(candidate)
     own = _own_compiler(project)

@@ -116,7 +116,7 @@ def _from_ci(project: Project) -> list[Candidate]:
             continue
         if use.expansion.has(*_INFRA):
             score -= 9
-        for candidate in (of_binary(project, use, score), of_task(project, use, score)):
+        for candidate in (of_binary(project, use, score), of_task(project, use, score, task="test")):
             if candidate is not None:
                 found.append(_terminating(candidate))
     return found

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from selfopt_pipelines.detector.candidates import Candidate
+from selfopt_pipelines.detector.candidates import Candidate, ordered
 from selfopt_pipelines.detector.choose_bench import bench_candidates
 from selfopt_pipelines.detector.choose_build import build_candidates
 from selfopt_pipelines.detector.choose_checks import e2e_candidates, lint_candidates, typecheck_candidates
+from selfopt_pipelines.detector.choose_members import member_bench, members_typecheck
 from selfopt_pipelines.detector.choose_test import is_umbrella, test_candidates
 from selfopt_pipelines.detector.confidence import command_confidence
 from selfopt_pipelines.detector.leaves import LeafUse, watches
@@ -120,7 +121,7 @@ def build_command(
     if not allowed:
         return absent
     candidate, text, argv = allowed[0]
-    rivals = [entry for entry in allowed[1:] if entry[1] != text]
+    rivals = [entry for entry in allowed[1:] if entry[1] != text and entry[2] != argv]
     right = candidate.expansion.has(*_CLASSES[kind]) or candidate.origin == "heuristic"
     rank = rivals[0][0] if rivals and candidate.origin == "override" else candidate
     alternatives = tuple(
@@ -210,11 +211,15 @@ def choose_typecheck(project: Project) -> Chosen | Absent:
     compiler = project.depends_on("typescript")
     reason = "no-typecheck-script" if compiler else "no-typescript"
     absent = Absent(reason=reason, confidence=0.95 if not compiler else 0.7)
-    return build_command(project, "typecheck", typecheck_candidates(project), absent=absent)
+    members = members_typecheck(project)
+    candidates = ordered([*typecheck_candidates(project), *([members] if members else [])])
+    return build_command(project, "typecheck", candidates, absent=absent)
 
 
 def choose_bench(project: Project) -> Chosen | Absent:
-    return build_command(project, "bench", bench_candidates(project), absent=_no_script(project, "bench"))
+    candidates = bench_candidates(project)
+    member = None if candidates else member_bench(project)
+    return build_command(project, "bench", [member] if member else candidates, absent=_no_script(project, "bench"))
 
 
 def choose_lint(project: Project) -> Chosen | Absent:

@@ -148,7 +148,8 @@ def _of_rule(files: Files, manifest: Manifest, rule: _Rule) -> _Found | None:
         evidence.append(Evidence(file=config, line=1, kind="config"))
     if not runtime and not (rule.development and (config or starts)) and not (config and not library):
         return None
-    if library and (manifest.depends_on(package) and package in manifest.table("peerDependencies")):
+    plugin = package in manifest.table("peerDependencies") and package not in manifest.table("dependencies")
+    if plugin and (library or not manifest.private):
         return None
     if rule.server:
         return _of_server(

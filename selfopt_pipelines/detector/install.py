@@ -1,8 +1,12 @@
 """The install command: that of the lockfile, with the flags of CI that change what is installed."""
 
+from selfopt_pipelines.detector.candidates import Candidate
+from selfopt_pipelines.detector.confidence import OVERRIDE
+from selfopt_pipelines.detector.overridden import overridden
 from selfopt_pipelines.detector.package_manager import ci_installs
 from selfopt_pipelines.detector.project import Project
 from selfopt_pipelines.detector.rendering import install_argv
+from selfopt_pipelines.detector.requirements import environment
 from selfopt_pipelines.domain.detection import Alternative, Command, Evidence, Requirements
 
 _NETWORK_HOOKS = ("preinstall", "install", "postinstall", "prepare")
@@ -10,6 +14,26 @@ _NETWORK_HOOKS = ("preinstall", "install", "postinstall", "prepare")
 
 def install_command(project: Project) -> Command:
     """Never absent: a project without dependencies installs nothing, quickly."""
+    detected = _detected(project)
+    told = overridden(project, "install")
+    if not isinstance(told, Candidate):
+        return detected
+    other = Alternative(run=detected.run, argv=detected.argv, confidence=detected.confidence, why="detected")
+    return detected.model_copy(
+        update={
+            "run": told.text,
+            "argv": told.argv,
+            "env": environment(told),
+            "origin": "override",
+            "ci_literal": None,
+            "confidence": OVERRIDE,
+            "evidence": told.evidence,
+            "alternatives": (other, *detected.alternatives),
+        }
+    )
+
+
+def _detected(project: Project) -> Command:
     manager = project.manager
     installs = [entry for entry in ci_installs(project.jobs, project.directory) if entry[2] == manager.name]
     job, use = (installs[0][0], installs[0][1]) if installs else (None, None)

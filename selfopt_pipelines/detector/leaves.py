@@ -17,6 +17,7 @@ _SCRIPT_HOSTS = words(
     "babel-node bash bun deno electron esmo esno esr esrun jiti node nodejs sh sucrase-node swc-node",
     "ts-node ts-node-esm tsx vite-node zx",
 )
+_HANDED_ON = frozenset({"test", "bench", "e2e"})
 _TSC = {"tsc", "vue-tsc", "tsgo", "ttsc", "tspc", "glint", "vue-tsgo"}
 _VALUE_FLAGS = words(
     "--conditions --cwd --env-file --eval --experimental-loader --import --loader --project --require",
@@ -87,7 +88,7 @@ def classify(binary: str, args: tuple[str, ...]) -> frozenset[str]:  # noqa: PLR
         return _tsc_classes(args)
     if binary == "vitest" and (first == "bench" or "bench" in args[:2]):
         return frozenset({"bench"})
-    if binary == "vitest" and first == "typecheck":
+    if binary == "vitest" and (first == "typecheck" or "--typecheck.only" in args):
         return frozenset({"typecheck"})
     if binary == "playwright":
         return frozenset({"browsers"}) if first in ("install", "install-deps") else frozenset({"e2e"})
@@ -183,7 +184,12 @@ def _hosted_classes(binary: str, args: tuple[str, ...]) -> frozenset[str]:
     if "node_modules/" in file:
         at = args.index(file)
         return classify(binary_name(file), args[at + 1 :])
-    return _path_classes(file)
+    found = _path_classes(file)
+    if found == {"other"}:
+        # `node scripts/run.js mocha ...`: a script of the repository that runs a known program.
+        following = next(iter(args[args.index(file) + 1 :]), "")
+        return CLASSES[following] & _HANDED_ON or found if following in CLASSES else found
+    return found
 
 
 def _path_classes(path: str) -> frozenset[str]:

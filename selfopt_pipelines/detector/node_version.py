@@ -69,7 +69,7 @@ def _from_file(files: Files, path: str) -> tuple[int, int] | None:
 def _ci_mentions(jobs: tuple[CiJob, ...], preferred: CiJob | None) -> list[NodeMention]:
     """Mentions of the chosen job; where it has none, of the loudest job that has."""
     ranked = ([preferred] if preferred else []) + sorted(
-        (job for job in jobs if job.commands), key=job_rank, reverse=True
+        (job for job in jobs if job.commands or job.nodes), key=job_rank, reverse=True
     )
     return next((list(job.nodes) for job in ranked if job.nodes), [])
 

@@ -1,12 +1,12 @@
 """Commands that `selfopt.toml` gives: through the same grammar as everything else that a repository says."""
 
 import re
-from dataclasses import replace
 
 from selfopt_pipelines.detector.candidates import Candidate
 from selfopt_pipelines.detector.override_file import OVERRIDE_FILE, Said
 from selfopt_pipelines.detector.project import Project
 from selfopt_pipelines.detector.rendering import is_allowed, local_only
+from selfopt_pipelines.detector.scripts import Expansion
 from selfopt_pipelines.detector.shell import ShellCommand, split_commands
 from selfopt_pipelines.domain.detection import Absent, CommandKind
 
@@ -29,7 +29,12 @@ def overridden(project: Project, kind: CommandKind) -> Candidate | Absent | None
         )
         project.warnings.add("override-refused", message, said.place)
         return None
-    return _candidate(project, said, command, argv)
+    expansion = project.graph.command(project.directory, command.words)
+    if expansion.missing:
+        message = f"{OVERRIDE_FILE}: {kind} runs {expansion.missing[0]!r}, which {project.manifest.path} does not have."
+        project.warnings.add("override-missing-script", message, said.place)
+        return None
+    return _candidate(project, said, command, argv, expansion)
 
 
 def _single(text: str) -> ShellCommand | None:
@@ -41,11 +46,10 @@ def _single(text: str) -> ShellCommand | None:
     return commands[0]
 
 
-def _candidate(project: Project, said: Said, command: ShellCommand, argv: tuple[str, ...]) -> Candidate:
-    expansion = project.graph.command(project.directory, command.words)
+def _candidate(
+    project: Project, said: Said, command: ShellCommand, argv: tuple[str, ...], expansion: Expansion
+) -> Candidate:
     use = next((project.direct[name] for name in expansion.scripts[:1] if name in project.direct), None)
-    if command.assignments and use is not None:
-        use = replace(use, command=replace(use.command, env={**use.command.env, **command.assignments}))
     return Candidate(
         TOP_SCORE,
         expansion,

@@ -9,13 +9,14 @@ from typing import Literal, cast
 from selfopt_pipelines.detector.files import HEAD_BYTES, Files, at_directory
 from selfopt_pipelines.detector.invocation import parse
 from selfopt_pipelines.detector.manifest import Manifest
+from selfopt_pipelines.detector.override_file import MANAGER, Said
 from selfopt_pipelines.detector.shell import split_commands
 from selfopt_pipelines.detector.warnings import Warnings
 from selfopt_pipelines.detector.workflows import CiCommand, CiJob
 from selfopt_pipelines.detector.workflows.ranking import job_rank
 from selfopt_pipelines.domain.detection import Conflict, Evidence, ManagerName, PackageManager
 
-Via = Literal["packageManager", "action", "vendored", "bundled", "lockfile", "default"]
+Via = Literal["packageManager", "action", "vendored", "bundled", "lockfile", "default", "override"]
 LOCKFILES: dict[str, ManagerName] = {
     "pnpm-lock.yaml": "pnpm",
     "bun.lock": "bun",
@@ -90,6 +91,13 @@ def _field_vote(manifest: Manifest | None) -> _Vote | None:
     return None
 
 
+def _override_vote(told: Said | None) -> _Vote | None:
+    found = MANAGER.fullmatch(told.value) if told else None
+    if told is None or found is None:
+        return None
+    return _Vote(cast(ManagerName, found.group(1)), told.place, 0.99, "override", found.group(2))
+
+
 def ci_installs(jobs: tuple[CiJob, ...], directory: str) -> list[tuple[CiJob, CiCommand, ManagerName]]:
     """Installs of CI in `directory`, those of the jobs that speak loudest first."""
     found: list[tuple[CiJob, CiCommand, ManagerName]] = []
@@ -162,12 +170,19 @@ def _hint_votes(files: Files, manifest: Manifest | None, directory: str) -> list
 
 
 def decide_manager(
-    files: Files, manifests: list[Manifest | None], jobs: tuple[CiJob, ...], *, directory: str, warnings: Warnings
+    files: Files,
+    manifests: list[Manifest | None],
+    jobs: tuple[CiJob, ...],
+    *,
+    directory: str,
+    warnings: Warnings,
+    told: Said | None = None,
 ) -> ManagerChoice:
     """The manager of the project in `directory`.
 
-    Order: the `packageManager` field, the lockfiles (several: what CI installs with, then what scripts call), CI,
-    fields and files that only one manager reads, scripts, npm. `manifests` are those of the directory and its parents.
+    Order: `told` (an override), the `packageManager` field, the lockfiles (several: what CI installs with, then what
+    scripts call), CI, fields and files that only one manager reads, scripts, npm. `manifests` are those of the
+    directory and its parents.
     """
     manifest = manifests[0] if manifests else None
     field = next((vote for one in manifests if (vote := _field_vote(one))), None)
@@ -177,7 +192,9 @@ def decide_manager(
     scripts = _script_vote(manifest)
     votes = [vote for vote in (field, ci, scripts) if vote] + _hint_votes(files, manifest, directory)
     lock_votes = [_Vote(name, _lock_evidence(files, path), 0.95, "lockfile") for path, name in locked]
-    winner = _winner(field, locks=lock_votes, ci=ci, scripts=scripts, votes=votes, names=names)
+    override = _override_vote(told)
+    votes = [override, *votes] if override else votes
+    winner = override or _winner(field, locks=lock_votes, ci=ci, scripts=scripts, votes=votes, names=names)
     if winner is None:
         place = (manifest.evidence("name", kind="manifest"),) if manifest else ()
         return ManagerChoice(PackageManager(name="npm", confidence=0.85, evidence=place), None)
@@ -228,7 +245,16 @@ def _described(
     confidence = min(0.99, max(vote.weight for vote in agreeing) + 0.03 * (len(agreeing) - 1))
     strong = [vote for vote in against if vote.via == "lockfile" or vote.weight >= 0.9]
     if strong:
-        confidence = min(confidence, 0.9 if winner.via == "packageManager" else 0.75 if winner.via == "action" else 0.6)
+        confidence = min(
+            confidence,
+            0.99
+            if winner.via == "override"
+            else 0.9
+            if winner.via == "packageManager"
+            else 0.75
+            if winner.via == "action"
+            else 0.6,
+        )
     conflicts = tuple(
         Conflict(file=vote.evidence.file, says=vote.name, why_lost=f"{_because(winner)} says {winner.name}")
         for vote in against
@@ -248,6 +274,7 @@ def _described(
 
 def _because(vote: _Vote) -> str:
     return {
+        "override": vote.evidence.file,
         "packageManager": "the packageManager field",
         "action": "what CI installs with",
         "lockfile": "the lockfile",
@@ -256,7 +283,7 @@ def _because(vote: _Vote) -> str:
 
 def _lock_evidence(files: Files, path: str) -> Evidence:
     # An entry that it pins says more than its version line.
-    for needle in ('"resolved"', "lockfileVersion", "__metadata", "yarn lockfile"):
+    for needle in ('"resolved"', '"dependencies"', "lockfileVersion", "__metadata", "yarn lockfile"):
         line = files.first_line_with(path, needle)
         if line:
             return files.evidence(path, line, kind="lockfile", limit=HEAD_BYTES)

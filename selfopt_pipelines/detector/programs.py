@@ -14,7 +14,9 @@ _BY_CLASS = {
         " resolve-tspaths bob tsdx api-extractor gulp grunt browserify ncc modern wp-scripts sass stencil snowpack"
         " svelte-package lasso duel mkdist robuild terser uglifyjs"
     ),
-    "typecheck": "tstyche tsd attw flow dtslint expect-type tsd-lite svelte-check type-coverage",
+    "typecheck": (
+        "tstyche tsd attw flow dtslint expect-type tsd-lite svelte-check type-coverage check-dts tsc-files tsc-strict"
+    ),
     "e2e": "cypress testcafe wdio nightwatch detox codeceptjs maestro",
     "bench": "tinybench mitata benchmark autocannon 0x clinic cronometro",
     "format": "prettier oxfmt dprint sort-package-json prettierd",

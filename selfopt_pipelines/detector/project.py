@@ -93,6 +93,10 @@ class Project:
         asked = parse(command.words)
         if asked is None or command.cwd != self.directory:
             return None
+        # `pnpm turbo test`; a script `"nx": "nx"` only passes on.
+        if asked.what == "script-or-binary" and self.scripts.get(asked.name, asked.name) == asked.name:
+            inner = parse((asked.name, *asked.args))
+            asked = inner if inner is not None and inner.what == "task" else asked
         expansion = self.graph.command(self.directory, command.words)
         use = CiUse(job, rank, command, asked, expansion)
         stale = (

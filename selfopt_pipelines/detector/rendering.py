@@ -103,3 +103,33 @@ def install_argv(manager: PackageManager, *, locked: bool, ci_flags: tuple[str, 
         return ("yarn", "install", *(("--immutable",) if frozen else ()), *berry)
     unfrozen = ("--no-frozen-lockfile",) if "--no-frozen-lockfile" in ci_flags else ()
     return (manager.name, "install", *(("--frozen-lockfile",) if frozen else unfrozen), *kept)
+
+
+def member_argv(manager: PackageManager, script: str, *, path: str, name: str | None) -> tuple[str, ...] | None:
+    """A script of one workspace package, called from the root; None where the package has no name to call it by."""
+    if manager.name == "npm":
+        return ("npm", "run", script, f"--workspace={path}")
+    if manager.name == "pnpm":
+        return ("pnpm", "--filter", name or f"./{path}", "run", script)
+    if name is None:
+        return None
+    if manager.name == "yarn":
+        return ("yarn", "workspace", name, "run", script)
+    return ("bun", "run", "--filter", name, script)
+
+
+def every_member_argv(
+    manager: PackageManager, script: str, *, runner: str | None, everywhere: bool
+) -> tuple[str, ...] | None:
+    """A script of every workspace package that has it; None where the manager fails at packages without it."""
+    if runner is not None:
+        return binary_argv(manager, runner, ("run", script))
+    if manager.name == "npm":
+        return ("npm", "run", script, "--workspaces", "--if-present")
+    if manager.name == "pnpm":
+        return ("pnpm", "-r", "run", script)
+    if manager.name == "bun":
+        return ("bun", "run", "--filter", "*", script)
+    if manager.flavor == "berry":
+        return ("yarn", "workspaces", "foreach", "-A", "run", script)
+    return ("yarn", "workspaces", "run", script) if everywhere else None

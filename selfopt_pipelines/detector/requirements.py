@@ -26,7 +26,7 @@ _TOOLCHAINS = {
 
 
 def environment(candidate: Candidate) -> dict[str, str]:
-    """`CI=true` and what CI (or `selfopt.toml`) sets for the command: time zone, locale, Node options, flags of the tests; no secrets."""
+    """`CI=true` and what CI or `selfopt.toml` sets: time zone, locale, Node options, flags of the tests; no secrets."""
     ci = candidate.use.command.env if candidate.use is not None else {}
     own = {**ci, **dict(candidate.env)}
     kept = {
@@ -151,4 +151,8 @@ def _browser_mode(project: Project, candidate: Candidate) -> bool:
         for one in project.manifest.packages
     )
     use = candidate.use
-    return packages and use is not None and any(one.expansion.has("browsers") for one in _before(project, use))
+    if use is None or not any(one.expansion.has("browsers") for one in _before(project, use)):
+        return False
+    # A job that installs browsers, has no end-to-end runner and a driver among the dependencies drives them itself.
+    drives = bool(project.manifest.packages & {"playwright", "playwright-core", "puppeteer"})
+    return packages or (drives and not any(one.expansion.has("e2e") for one in project.uses if one.job is use.job))

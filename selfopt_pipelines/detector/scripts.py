@@ -12,6 +12,8 @@ from selfopt_pipelines.detector.shell import ShellCommand, split_commands
 
 MAX_LEAVES = 400
 MAX_DEPTH = 14
+MAX_VISITS = 600  # scripts passed through by one expansion: real graphs need some dozens
+MAX_ALL_VISITS = 20_000  # by all expansions of one tree
 MAX_PACKAGES = 60
 _PLACEHOLDER = re.compile(r"no test specified|no tests? (yet|configured|defined|available)|not implemented|todo", re.I)
 
@@ -59,6 +61,7 @@ class _State:
     missing: list[str] = field(default_factory=list)
     scripts: list[str] = field(default_factory=list)
     cyclic: bool = False
+    visits: int = 0
 
 
 class ScriptGraph:
@@ -68,12 +71,25 @@ class ScriptGraph:
     ----------
     members
         Directories of the workspace packages, for `turbo run x`, `pnpm -r x`, `yarn workspace a x`.
+
+    Attributes
+    ----------
+    circles
+        Scripts (directory, name) that were found to call themselves in the end.
     """
 
     def __init__(self, manifests: Manifests, *, members: tuple[str, ...] = ()) -> None:
         self._manifests = manifests
         self._members = members
         self._done: dict[tuple[str, str], Expansion] = {}
+        self._split: dict[tuple[str, str], list[ShellCommand]] = {}
+        self._visits = 0
+        self.circles: dict[tuple[str, str], None] = {}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the scripts call each other more often than any real ones; what came later was not expanded."""
+        return self._visits > MAX_ALL_VISITS
 
     def script(self, directory: str, name: str) -> Expansion:
         """The expansion of one script, with its pre and post hooks."""
@@ -92,7 +108,11 @@ class ScriptGraph:
 
     def _script(self, directory: str, name: str, state: _State, *, stack: tuple[tuple[str, str], ...]) -> None:
         key = (directory, name)
-        if key in stack or len(stack) > MAX_DEPTH:
+        state.visits += 1
+        self._visits += 1
+        if key in stack:
+            self.circles.setdefault(key)
+        if key in stack or len(stack) > MAX_DEPTH or state.visits > MAX_VISITS or self._visits > MAX_ALL_VISITS:
             state.cyclic = True
             return
         manifest = self._manifests.at(directory)
@@ -103,8 +123,14 @@ class ScriptGraph:
             if hooked != name and hooked not in manifest.scripts:
                 continue
             state.scripts.append(hooked)
-            for command in split_commands(self._body(manifest, hooked)):
+            for command in self._commands(manifest, hooked):
                 self._command(directory, command, state, script=hooked, stack=(*stack, key))
+
+    def _commands(self, manifest: Manifest, name: str) -> list[ShellCommand]:
+        key = (manifest.directory, name)
+        if key not in self._split:
+            self._split[key] = split_commands(self._body(manifest, name))
+        return self._split[key]
 
     @staticmethod
     def _body(manifest: Manifest, name: str) -> str:
@@ -151,7 +177,8 @@ class ScriptGraph:
                 self._script(where, name, state, stack=stack)
             return
         if asked.scope is None:
-            if asked.name in scripts:
+            passed_on = asked.what == "script-or-binary" and scripts.get(asked.name) == asked.name
+            if asked.name in scripts and not passed_on:
                 before = len(state.leaves)
                 self._script(where, asked.name, state, stack=stack)
                 _append_args(state, before, asked.args)
@@ -165,15 +192,16 @@ class ScriptGraph:
             else:
                 state.missing.append(asked.name)
             return
-        found = False
         for task in asked.names or (asked.name,):
+            found = False
             for member in self._scoped(asked.scope):
                 inner_manifest = self._manifests.at(member)
                 if inner_manifest is not None and task in inner_manifest.scripts and (member, task) not in stack:
                     found = True
                     self._script(member, task, state, stack=(*stack, (where, f"{asked.tool}:{task}")))
-        if not found:
-            state.leaves.append(replace(_task_leaf(asked), script=script, directory=where))
+            if not found:
+                leaf = _task_leaf(replace(asked, names=(task,)))
+                state.leaves.append(replace(leaf, script=script, directory=where))
 
     def _scoped(self, scope: str) -> tuple[str, ...]:
         """The members that a filter may mean; all of them where it is a pattern."""
@@ -201,7 +229,7 @@ def _leaf(asked: Invocation) -> LeafUse:
 
 def _task_leaf(asked: Invocation) -> LeafUse:
     """A task whose packages are not known: taken by its name."""
-    names = set(asked.names or (asked.name,))
+    names = {re.sub(r"[-:_]", "", name).lower() for name in asked.names or (asked.name,)}
     classes = {
         word for word in ("test", "build", "typecheck", "lint", "e2e", "bench") if any(word in name for name in names)
     }

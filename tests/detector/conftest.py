@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytest.register_assert_rewrite("edge_case")
+
 
 @pytest.fixture
 def service() -> dict[str, str]:

@@ -224,11 +224,11 @@ def codes(files: dict[str, str | bytes]) -> set[str]:
     return {warning.code for warning in detect(MemoryTree(files)).warnings}
 
 
-def test_a_cyclic_script_graph_ends() -> None:
-    config = detect(
-        MemoryTree({"package.json": json.dumps({"scripts": {"test": "npm run a", "a": "npm run b", "b": "npm test"}})})
-    )
+def test_a_cyclic_script_graph_ends_with_a_warning() -> None:
+    scripts = {"test": "npm run a && jest", "a": "npm run b", "b": "npm test"}
+    config = detect(MemoryTree({"package.json": json.dumps({"scripts": scripts})}))
     assert config.primary is not None
+    assert "cyclic-scripts" in {warning.code for warning in config.warnings}
 
 
 def test_a_yaml_bomb_costs_neither_time_nor_memory() -> None:

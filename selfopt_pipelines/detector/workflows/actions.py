@@ -17,7 +17,7 @@ _RETRY = (
 def hidden_commands(action: str, inputs: dict[str, str]) -> list[str]:
     """Shell text for what `action` (`owner/name[/path]`, without version) runs with these inputs."""
     name = action.lower()
-    if name == "pnpm/action-setup":
+    if name in ("pnpm/action-setup", "pnpm/setup"):
         return _pnpm_setup(inputs.get("run_install", ""))
     if name == "wyvox/action-setup-pnpm" and inputs.get("no-install", "false") != "true":
         return [" ".join(("pnpm install", inputs.get("args", ""))).strip()]
@@ -50,10 +50,3 @@ def _pnpm_setup(run_install: str) -> list[str]:
     entries = node.elements or [node] if node is not None else []
     args = [word for entry in entries for arguments in [entry.get("args")] if arguments for word in arguments.strings()]
     return [" ".join(("pnpm install", *args))]
-
-
-def manager_of(action: str) -> str | None:
-    """The package manager that a set-up action brings."""
-    return {"pnpm/action-setup": "pnpm", "oven-sh/setup-bun": "bun", "wyvox/action-setup-pnpm": "pnpm"}.get(
-        action.lower()
-    )

@@ -141,7 +141,13 @@ def _called(files: Files, blank: CiJob, node: Node, *, scope: Scope, depth: int)
     for key, text in hidden_inputs(given).items():
         line = (node.get("with", key) or node).line
         _add_shell(found, context, text, line=line, remote=True)
-    return [replace(blank, commands=tuple(found.commands), remote=True)]
+    nodes = [
+        NodeMention(version, blank.workflow, value.line)
+        for key, value in entries(node.get("with"))
+        if re.fullmatch(r"node[-_]?versions?", key, re.I)
+        for version in re.findall(r"[\w./*]+", as_text(given[key]))
+    ]
+    return [replace(blank, commands=tuple(found.commands), nodes=tuple(nodes), remote=True)]
 
 
 def hidden_inputs(given: dict[str, Any]) -> dict[str, str]:
@@ -291,9 +297,9 @@ def _uses(files: Files, step: Node, uses: str, *, context: _Context, found: _Fou
         return
     action = uses.split("@", maxsplit=1)[0]
     found.actions.append(action)
-    if action in ("actions/setup-node", "volta-cli/action", "wyvox/action-setup-pnpm"):
+    if action in _NODE_SETUPS:
         _setup_node(given, context, found)
-    if action == "pnpm/action-setup" and texts.get("version"):
+    if action in ("pnpm/action-setup", "pnpm/setup") and texts.get("version"):
         found.versions["pnpm"] = (texts["version"], context.file, given["version"].line)
     service = service_of_action(action)
     if service:
@@ -304,20 +310,22 @@ def _uses(files: Files, step: Node, uses: str, *, context: _Context, found: _Fou
         _add_shell(found, context, text, line=at, remote=action.lower() not in _READ_EXACTLY)
 
 
+_NODE_SETUPS = listed("actions/setup-node volta-cli/action wyvox/action-setup-pnpm pnpm/setup")
 _READ_EXACTLY = listed(
-    "pnpm/action-setup bahmutov/npm-install cypress-io/github-action borales/actions-yarn",
+    "pnpm/action-setup pnpm/setup bahmutov/npm-install cypress-io/github-action borales/actions-yarn",
     "codspeedhq/action nick-fields/retry nick-invision/retry wyvox/action-setup-pnpm",
 )
 
 
 def _setup_node(given: dict[str, Node], context: _Context, found: _Found) -> None:
     """Every Node version of the matrix, not only that of the chosen combination."""
-    version = given.get("node-version")
+    version = given.get("node-version") or given.get("runtime")
     if version is not None:
         for combo in context.others or ({},):
             text, unknown = interpolate(
                 version.text or "", replace(context.scope, matrix={**context.scope.matrix, **combo})
             )
+            text = text.removeprefix("node@")
             if not unknown and text:
                 found.nodes.append(NodeMention(text, context.file, version.first_line))
     file = given.get("node-version-file")

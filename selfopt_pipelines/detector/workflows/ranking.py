@@ -11,7 +11,7 @@ _OTHER_PURPOSE = re.compile(
     r"|renovate|sponsor|scorecard|zizmor|lock-threads|autofix|auto-?format|changeset|storybook|chromatic|lighthouse|audit"
     r"|security|translation|i18n|cron|triage|greet|contributors|mirror|docker|image|ecosystem|compat|bundle|playground"
     r"|example|template|scaffold|create-|regression|browserstack|saucelabs|backport|welcome|issue|milestone|e2e|playwright"
-    r"|cypress|acceptance|smoke|integration|coverage|update|upgrade|sync|semgrep|sonar|fuzz|legacy|experimental|package-manager|alternative|runtime|citgm|old-node|nodes?-aught",
+    r"|cypress|acceptance|smoke|integration|coverage|update|upgrade|sync|semgrep|sonar|fuzz|legacy|experimental|package-manager|alternative|runtime|citgm|old[-_]|multiple[-_]|nodes?-aught",
     re.I,
 )
 _MAIN = re.compile(
@@ -37,6 +37,10 @@ def job_rank(job: CiJob) -> float:
         rank -= 2.0
     if not job.linux:
         rank -= 1.5
-    if any(command.words[:2] == ("sed", "-i") or "publish" in command.words for command in job.commands):
+    if any(
+        (command.words[0] == "sed" and any(word.startswith("-i") for word in command.words))
+        or "publish" in command.words
+        for command in job.commands
+    ):
         rank -= 1.5
     return rank
