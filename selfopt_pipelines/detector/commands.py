@@ -12,13 +12,7 @@ from selfopt_pipelines.detector.confidence import command_confidence
 from selfopt_pipelines.detector.leaves import LeafUse, watches
 from selfopt_pipelines.detector.overridden import overridden
 from selfopt_pipelines.detector.project import Project
-from selfopt_pipelines.detector.rendering import (
-    binary_argv,
-    binary_text,
-    is_allowed,
-    script_argv,
-    script_text,
-)
+from selfopt_pipelines.detector.rendering import binary_argv, binary_text, is_allowed, script_argv, script_text
 from selfopt_pipelines.detector.requirements import environment, pre_steps, requirements
 from selfopt_pipelines.detector.scripts import is_placeholder
 from selfopt_pipelines.domain.detection import (
@@ -128,6 +122,8 @@ def build_command(
         Alternative(run=other_text, argv=other_argv, confidence=_relative(rank, other), why=_why(other))
         for other, other_text, other_argv in rivals[:MAX_ALTERNATIVES]
     )
+    if kind == "test":
+        alternatives = (*_tests_alone(project, candidate), *alternatives)
     use = candidate.use
     watch = candidate.watched
     if watch and kind == "test":
@@ -160,6 +156,19 @@ def build_command(
         said = f"CI runs `{text}` with {', '.join(needs.services)}."
         project.warnings.add("needs-services", said, *command.evidence[:1])
     return Chosen(command, candidate)
+
+
+def _tests_alone(project: Project, candidate: Candidate) -> tuple[Alternative, ...]:
+    """The one test program of a script that also lints or checks types, by itself: what it does besides may break."""
+    leaves = [leaf for leaf in candidate.expansion.leaves if leaf.is_a("test")]
+    if candidate.script is None or not is_umbrella(candidate.expansion) or len(leaves) != 1:
+        return ()
+    leaf = leaves[0]
+    argv = binary_argv(project.manager, leaf.binary, leaf.args)
+    if not is_allowed(argv):
+        return ()
+    said = "the tests of the script, without what it runs besides"
+    return (Alternative(run=binary_text(project.manager, leaf.binary, leaf.args), argv=argv, confidence=0.4, why=said),)
 
 
 def _typed(project: Project, candidate: Candidate) -> str:
