@@ -78,11 +78,11 @@ def _headline(progress: Progress, title: str, now: datetime) -> Text:
 
 
 def _phases(progress: Progress, now: datetime) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(width=3)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(style="dim", overflow="ellipsis", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(style="dim", overflow="ellipsis", no_wrap=True, ratio=1)
     for phase in Phase:
         state = progress.phases.get(phase)
         if state is None:
@@ -124,7 +124,7 @@ def one_line(event: Event | UnknownEvent) -> str | None:
         case CommandFinished(kind=kind, run=run, ok=ok, wall_s=wall_s, exit_code=exit_code):
             return f"   {kind}: {run}  {'ok' if ok else f'exit {exit_code}'}  {wall_s:.1f} s"
         case OpportunitiesFound(count=count, patchable=patchable):
-            return f"   {count} opportunities, {patchable} with a template"
+            return f"   {'1 opportunity' if count == 1 else f'{count} opportunities'}, {patchable} with a template"
         case AttemptFinished(ordinal=ordinal, total=total, title=title, path=path, accepted=accepted, reason=reason):
             return f"   [{ordinal}/{total}] {'ACCEPTED' if accepted else 'rejected'}: {title} ({path}): {reason}"
         case ProposalCreated(summary=summary, proposal_id=proposal_id):

@@ -20,5 +20,6 @@ def run_scan(session: CycleSession) -> list[StoredOpportunity]:
             stored = opportunities.record_all(conn, session.run.id, found)
         patchable = sum(item.patchable for item in found)
         session.emit(OpportunitiesFound(count=len(found), patchable=patchable))
-        summary.append(f"{len(found)} opportunities, {patchable} of them with a template")
+        places = "1 opportunity" if len(found) == 1 else f"{len(found)} opportunities"
+        summary.append(f"{places}, {patchable} with a template")
     return stored
