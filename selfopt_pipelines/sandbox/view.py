@@ -19,7 +19,6 @@ _SHM_BYTES = str(64 * 1024**2)
 _BASE_ENV = {
     "HOME": HOME_INSIDE,
     "CI": "true",
-    "NO_COLOR": "1",
     "TERM": "dumb",
     "LANG": "C.UTF-8",
     "TZ": "UTC",

@@ -13,7 +13,6 @@ def test_the_environment_is_an_allow_list_with_the_toolchain_first_on_the_path()
     assert environment(TOOLCHAIN) == {
         "HOME": "/home/sandbox",
         "CI": "true",
-        "NO_COLOR": "1",
         "TERM": "dumb",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
