@@ -1,6 +1,6 @@
 """What the pages read: the ledger and the artifact store, through the same functions as everything else.
 
-Nothing here writes. Lists are cached for seconds, what has ended for longer, what still runs not at all.
+Only `confirm` writes. Lists are cached for seconds, what has ended for longer, what still runs not at all.
 """
 
 from contextlib import ExitStack
@@ -9,6 +9,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from selfopt_pipelines.cycle.connect import confirm as confirm_command
 from selfopt_pipelines.cycle.lease import is_gone
 from selfopt_pipelines.cycle.services import Services, open_services
 from selfopt_pipelines.domain.attempt import StoredAttempt
@@ -142,6 +143,17 @@ def content(storage_path: str) -> bytes:
         When it is not there, or not what was stored.
     """
     return _services().store.get(storage_path)
+
+
+def confirm(repository: Repository, kind: str, command: str) -> None:
+    """Keep a command that a person confirmed, as `selfopt connect` does.
+
+    Raises
+    ------
+    InvalidInput
+        When the command cannot be used; then nothing is kept.
+    """
+    confirm_command(_services(), repository.source.location, {kind: command})
 
 
 @st.cache_resource(show_spinner=False)

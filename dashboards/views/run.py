@@ -5,6 +5,7 @@ import shlex
 import streamlit as st
 
 from dashboards.components import data
+from dashboards.components.confirm import confirm_form
 from dashboards.components.figures import moment, percent, seconds, size
 from dashboards.components.frame import explained
 from dashboards.components.lists import attempts_list, runs_list
@@ -59,6 +60,7 @@ def _follow(identifier: str) -> None:
 
 def _draw(view: data.RunView) -> None:
     _headline(view)
+    confirm_form(view)
     _figures(view)
     activity(view)
     st.header("Phases", anchor="phases")

@@ -1,5 +1,6 @@
 """Step 5: accepted attempts become proposals, each with an evidence bundle that anybody can recompute."""
 
+import json
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from selfopt_pipelines.domain.errors import InvalidInput
 from selfopt_pipelines.domain.events import Note, ProposalCreated
 from selfopt_pipelines.domain.proposal import Proposal
 from selfopt_pipelines.domain.run import Phase, RunStatus
+from selfopt_pipelines.events.follow import read
 from selfopt_pipelines.ledger import artifacts, attempts, baselines, opportunities, proposals
 from selfopt_pipelines.packaging import build_bundle, replay
 from selfopt_pipelines.validator.benchmark_gate import headline
@@ -42,8 +44,16 @@ def run_packaging(session: CycleSession) -> list[Proposal]:
                 session.emit(Note(text=text))
             made = _stored(session)
             summary.append(_conclusion(made, judged))
+        _save_trace(session)
         session.finish(RunStatus.COMPLETED, _reason(session, made, judged))
     return _stored(session)
+
+
+def _save_trace(session: CycleSession) -> None:
+    """Everything that happened in the run, in order, as one document."""
+    events = [stored.model_dump(mode="json") for stored in read(session.services.database, session.run.id)]
+    document = json.dumps(events, indent=1, ensure_ascii=False).encode()
+    session.save_artifact("trace.json", document, kind="trace", media_type="application/json")
 
 
 def replay_bundles(session: CycleSession, packaged: Sequence[Proposal]) -> list[str]:

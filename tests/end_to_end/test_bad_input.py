@@ -79,7 +79,7 @@ def test_an_install_that_fails(installation, tmp_path: Path):
 
 
 def test_tests_that_fail_on_the_unchanged_commit(installation, tmp_path: Path):
-    red = tiny.TEST.replace("'code-119']), 2", "'code-119']), 3")
+    red = tiny.TEST.replace("'code-399']), 2", "'code-399']), 3")
     repository = tiny.make(tmp_path / "red", changes={"test/words.test.js": red})
     refused(installation, str(repository), says="counts known words", code=1)
 
