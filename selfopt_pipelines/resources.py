@@ -62,24 +62,29 @@ class SelfOpt(dg.ConfigurableResource):
         Only the first asset may begin one. Whatever goes wrong ends the run in the ledger with its
         reason and this step with a `Failure` that is not retried.
         """
-        session = self._session(context, first=first)
+        try:
+            session = self._session(context, first=first)
+        except SelfOptError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
         try:
             yield session
         except Interrupted as error:
             reason = session.lease.stop_reason or str(error)
             session.finish(RunStatus.PAUSED, reason, "interrupted")
             raise dg.Failure(description=reason, allow_retries=False) from error
-        except CannotRun as error:
-            session.finish(RunStatus.FAILED, str(error), error.reason_code)
-            raise dg.Failure(description=str(error), allow_retries=False) from error
         except SelfOptError as error:
-            session.finish(RunStatus.FAILED, str(error), type(error).__name__)
+            if session.cancel.is_set():  # whatever broke, broke because it was told to stop
+                session.finish(RunStatus.PAUSED, session.lease.stop_reason or str(error), "interrupted")
+            else:
+                code = error.reason_code if isinstance(error, CannotRun) else type(error).__name__
+                session.finish(RunStatus.FAILED, str(error), code)
             raise dg.Failure(description=str(error), allow_retries=False) from error
         except (DagsterExecutionInterruptedError, KeyboardInterrupt):
             session.finish(RunStatus.PAUSED, "Stopped from outside; run it again to go on.", "interrupted")
             raise
         except Exception as error:
-            session.save_artifact("traceback.txt", traceback.format_exc().encode(), kind="log")
+            with contextlib.suppress(Exception):  # a full disk must not keep the run from ending
+                session.save_artifact("traceback.txt", traceback.format_exc().encode(), kind="log")
             session.finish(RunStatus.FAILED, f"Internal error: {type(error).__name__}: {error}", "internal-error")
             raise
 
@@ -92,12 +97,16 @@ class SelfOpt(dg.ConfigurableResource):
         return session
 
     def _run_id(self, context: dg.AssetExecutionContext, *, first: bool) -> UUID:
-        tagged = context.run.tags.get(RUN_ID_TAG)
+        # A re-execution copies its parent's tags; what it works on is found through the parent or begun anew.
+        parent = context.run.parent_run_id
+        tagged = None if parent else context.run.tags.get(RUN_ID_TAG)
         with self._services.database.connection() as conn:
             if tagged:
                 runs.set_dagster_run(conn, UUID(tagged), context.run_id)
                 return UUID(tagged)
             known = runs.by_dagster_run(conn, context.run_id)
+            if known is None and parent is not None and not first:
+                known = runs.by_dagster_run(conn, parent)
             repository = repositories.by_slug(conn, context.partition_key)
         if known is not None:
             return known.id

@@ -4,8 +4,13 @@ import os
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from selfopt_pipelines.domain.errors import InvalidInput
+
+# Of this installation, never of the working directory: that may be a stranger's repository.
+ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
 
 
 def _default_home() -> Path:
@@ -24,13 +29,18 @@ def _default_memory_mb() -> int:
 class AppSettings(BaseSettings):
     """Settings of this installation; every field is an environment variable `SELFOPT_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="SELFOPT_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SELFOPT_", env_file=ENV_FILE, extra="ignore")
 
     home: Path = Field(default_factory=_default_home, description="Ledger, artifacts, caches, workspaces.")
     database_url: str | None = Field(default=None, description="postgresql://… of the ledger; embedded if unset.")
     dagster_database_url: str | None = Field(
         default=None, description="postgresql+psycopg2://… of Dagster's storage; beside the embedded ledger if unset."
     )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
 
     # Ceilings of one sandboxed command on the unchanged commit.
     install_timeout_s: float = Field(default=600, gt=0)
@@ -63,5 +73,18 @@ class AppSettings(BaseSettings):
 
 @cache
 def app_settings() -> AppSettings:
-    """The settings of this process, read once."""
-    return AppSettings()
+    """The settings of this process, read once.
+
+    Raises
+    ------
+    InvalidInput
+        When a variable has a value that it cannot have.
+    """
+    try:
+        return AppSettings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"SELFOPT_{'_'.join(str(part) for part in first['loc'])}".upper()
+        raise InvalidInput(f"{name} cannot be {first['input']!r}: {first['msg'].lower()}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{ENV_FILE} is not text in UTF-8.") from error

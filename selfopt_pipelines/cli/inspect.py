@@ -10,7 +10,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from selfopt_pipelines.cli.console import make_console
+from selfopt_pipelines.cli.console import make_console, plain, printable
 from selfopt_pipelines.cli.detect import detection_view
 from selfopt_pipelines.cli.optimize import print_result, run_json
 from selfopt_pipelines.cli.tables import effect_cell, percent, proposals_table, repositories_table, runs_table
@@ -102,7 +102,7 @@ def list_proposals(services: Services, slug: str | None, *, limit: int, as_json:
             repository = repositories.by_slug(conn, slug)
             if repository is None:
                 raise InvalidInput(f"{slug} is not connected.", "See `selfopt repos`.")
-            found = proposals.for_repo(conn, repository.id)[:limit]
+            found = proposals.for_repo(conn, repository.id, limit=limit)
         tried = [item for run_id in {proposal.run_id for proposal in found} for item in attempts.for_run(conn, run_id)]
     if as_json:
         print_json([proposal.model_dump(mode="json") for proposal in found])
@@ -164,13 +164,13 @@ def proposal_view(proposal: Proposal, stored: StoredAttempt) -> Group:
     for column in ("gate", "result", "why"):
         gates.add_column(column)
     for result in attempt.gates:
-        gates.add_row(result.gate.value, result.status.value, Text(result.reason))
+        gates.add_row(result.gate.value, result.status.value, plain(result.reason))
     return Group(
-        Text(proposal.title, style="bold"),
-        Text(proposal.summary),
+        Text(printable(proposal.title), style="bold"),
+        plain(proposal.summary),
         numbers,
         gates,
-        Panel(Text(attempt.patch.explanation), title="Why this is safe", title_align="left"),
-        Syntax(proposal.diff, "diff", background_color="default"),
+        Panel(plain(attempt.patch.explanation), title="Why this is safe", title_align="left"),
+        Syntax(printable(proposal.diff), "diff", background_color="default"),
         Text(f"Verify it yourself: selfopt verify {str(proposal.id)[:8]}", style="dim"),
     )

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from selfopt_pipelines.cli.console import plain, printable
 from selfopt_pipelines.domain.events import (
     AttemptFinished,
     CommandFinished,
@@ -44,7 +45,7 @@ def watch(
             progress.apply(stored.event, stored.at)
             line = one_line(stored.event)
             if line:
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+                console.print(plain(line), soft_wrap=True)
         return progress
     with Live(console=console, refresh_per_second=REFRESH_PER_SECOND, get_renderable=lambda: draw(progress, title)):
         for stored in follow(database, run_id, after=after, stop=stop):
@@ -60,7 +61,7 @@ def draw(progress: Progress, title: str, *, now: datetime | None = None) -> Rend
     if activity is not None:
         parts.append(Padding(activity, (0, 0, 0, 2)))
     parts.extend(
-        Padding(Text(f"{'!' if note.level != 'info' else '·'} {note.text}", style="yellow"), (0, 0, 0, 2))
+        Padding(Text(f"{'!' if note.level != 'info' else '·'} {printable(note.text)}", style="yellow"), (0, 0, 0, 2))
         for note in progress.notes[-3:]
     )
     return Group(*parts)
@@ -91,7 +92,7 @@ def _phases(progress: Progress, now: datetime) -> Table:
             running = (now - state.started_at).total_seconds()
             table.add_row(Text("  ▸", style="cyan"), Text(phase.value, style="cyan"), duration(running), "")
         else:
-            table.add_row(Text("  ✓", style="green"), phase.value, duration(state.duration_s), Text(state.summary))
+            table.add_row(Text("  ✓", style="green"), phase.value, duration(state.duration_s), plain(state.summary))
     return table
 
 
@@ -99,7 +100,7 @@ def _activity(progress: Progress, now: datetime) -> RenderableType | None:
     lines: list[Text] = []
     if progress.attempt is not None:
         attempt = progress.attempt
-        lines.append(Text(f"attempt {attempt.ordinal}/{attempt.total}: {attempt.title} ({attempt.path})"))
+        lines.append(plain(f"attempt {attempt.ordinal}/{attempt.total}: {attempt.title} ({attempt.path})"))
     if progress.pairs is not None:
         pairs = progress.pairs
         text = Text(f"measuring ({pairs.stage}): pair {pairs.done} of at most {pairs.planned}", style="cyan")
@@ -108,7 +109,7 @@ def _activity(progress: Progress, now: datetime) -> RenderableType | None:
         lines.append(text)
     if progress.command is not None:
         command = progress.command
-        text = Text(f"{command.kind}: ", style="cyan").append(command.run, style="bold")
+        text = Text(f"{command.kind}: ", style="cyan").append(printable(command.run), style="bold")
         text.append(f"  {duration((now - command.started_at).total_seconds())}")
         if command.estimate_s is not None:
             text.append(f" of about {duration(command.estimate_s)}", style="dim")

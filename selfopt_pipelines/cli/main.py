@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from selfopt_pipelines.cli.console import printable
 from selfopt_pipelines.cycle.services import open_services
 from selfopt_pipelines.domain.errors import SelfOptError
 
@@ -232,17 +233,16 @@ def main() -> None:
     try:
         app()
     except SelfOptError as error:
-        errors.print(f"[red]Error:[/red] {escape(error.message)}", highlight=False, soft_wrap=True)
+        errors.print(f"[red]Error:[/red] {escape(printable(error.message))}", highlight=False, soft_wrap=True)
         if error.hint:
-            errors.print(escape(error.hint), style="dim", highlight=False, soft_wrap=True)
+            errors.print(escape(printable(error.hint)), style="dim", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
         if os.environ.get("SELFOPT_DEBUG"):
             traceback.print_exc()
-        errors.print(
-            f"[red]Internal error:[/red] {type(error).__name__}: {escape(str(error))}", highlight=False, soft_wrap=True
-        )
+        said = escape(printable(str(error)))
+        errors.print(f"[red]Internal error:[/red] {type(error).__name__}: {said}", highlight=False, soft_wrap=True)
         errors.print("Run again with SELFOPT_DEBUG=1 to see where.", style="dim")
         sys.exit(1)

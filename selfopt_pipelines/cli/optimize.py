@@ -11,7 +11,7 @@ from uuid import UUID
 from rich.console import Console
 from rich.text import Text
 
-from selfopt_pipelines.cli.console import make_console
+from selfopt_pipelines.cli.console import make_console, printable
 from selfopt_pipelines.cli.live import watch
 from selfopt_pipelines.cli.tables import proposals_table, rejections_table
 from selfopt_pipelines.cycle.begin import begin
@@ -46,8 +46,10 @@ def optimize(services: Services, source: str, *, force: bool, as_json: bool, set
         console.print("Use --force to measure it again.", style="dim")
     else:
         verb = "Going on with" if beginning.kind == "resumed" else "Starting"
+        session = open_session(services, slug, run.id)
+        session.start()  # before anything slow: from here on nobody else takes the run
         console.print(f"{verb} run {str(run.id)[:8]} of {slug} at {sha[:12]}", highlight=False)
-        run = _run(services, console, open_session(services, slug, run.id), title=f"{slug} @ {sha[:10]}")
+        run = _run(services, console, session, title=f"{slug} @ {sha[:10]}")
     if as_json:
         sys.stdout.write(run_json(services, run) + "\n")
     else:
@@ -87,6 +89,8 @@ def _interruptible(console: Console, session: CycleSession) -> Iterator[None]:
     """Ctrl-C and SIGTERM ask the cycle to stop; what is running in the sandbox is killed at once."""
 
     def stop(signum: int, _frame: object) -> None:
+        if session.cancel.is_set():
+            raise KeyboardInterrupt  # asked twice: what cannot be interrupted in between is left to the next run
         session.lease.stop_reason = f"Interrupted by {signal.Signals(signum).name}; run the same command to go on."
         session.cancel.set()
         console.print("Stopping…", style="yellow")
@@ -103,7 +107,8 @@ def _settle(services: Services, session: CycleSession, crash: list[BaseException
     """The run as the ledger has it; a run that nobody ended (the orchestrator itself failed) ends here."""
     with services.database.connection() as conn:
         run = runs.get(conn, session.run.id)
-        if run.status in (RunStatus.QUEUED, RunStatus.RUNNING):
+        ours = run.lease_owner in (None, session.lease.owner)
+        if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) and ours:
             what = f"{type(crash[0]).__name__}: {crash[0]}" if crash else "it ended without a result"
             run = runs.transition(
                 conn, run.id, RunStatus.FAILED, reason=f"The orchestrator failed: {what}", reason_code="orchestrator"
@@ -123,7 +128,7 @@ def print_result(services: Services, console: Console, run: Run) -> None:
     if declined or any(item.attempt.failed_gate for item in tried):
         console.print(rejections_table(tried, declined))
     style = {RunStatus.COMPLETED: "green", RunStatus.FAILED: "red"}.get(run.status, "yellow")
-    console.print(Text(f"Run {str(run.id)[:8]} {run.status.value}: {run.reason or ''}", style=style))
+    console.print(Text(printable(f"Run {str(run.id)[:8]} {run.status.value}: {run.reason or ''}"), style=style))
     for proposal in made:
         console.print(f"  selfopt show {str(proposal.id)[:8]}    selfopt verify {str(proposal.id)[:8]}", style="dim")
 

@@ -1,6 +1,6 @@
 """What the terminal prints: tables of runs, proposals and attempts.
 
-Texts that come from a repository are wrapped in `Text`: a plain string would be read as markup.
+Texts that come from a repository go through `plain`: neither markup nor control characters in them are obeyed.
 """
 
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from selfopt_pipelines.cli.console import plain
 from selfopt_pipelines.domain.attempt import AttemptStatus, StoredAttempt
 from selfopt_pipelines.domain.comparison import Comparison
 from selfopt_pipelines.domain.opportunity import StoredOpportunity
@@ -54,7 +55,7 @@ def proposals_table(proposals: Sequence[Proposal], attempts: Sequence[StoredAtte
         comparison = stored.attempt.comparison if stored else None
         table.add_row(
             str(proposal.id)[:8],
-            Text(proposal.title),
+            plain(proposal.title),
             Text(effect_cell(comparison), style="green"),
             percent(comparison.lower_bound if comparison else None),
             f"{proposal.risk:.2f}",
@@ -75,14 +76,14 @@ def rejections_table(attempts: Sequence[StoredAttempt], declined: Sequence[Store
             continue
         gate = attempt.failed_gate
         table.add_row(
-            Text(attempt.patch.title),
-            Text(attempt.patch.changes[0].path),
+            plain(attempt.patch.title),
+            plain(attempt.patch.changes[0].path),
             gate.value if gate else "–",
-            Text(attempt.reason),
+            plain(attempt.reason),
         )
     for item in declined:
         where = f"{item.opportunity.location.path}:{item.opportunity.location.start_line}"
-        table.add_row(item.opportunity.pattern.value, Text(where), "template", Text(item.declined_reason or ""))
+        table.add_row(item.opportunity.pattern.value, plain(where), "template", plain(item.declined_reason or ""))
     return table
 
 
@@ -99,7 +100,7 @@ def runs_table(runs: Sequence[tuple[Run, str]]) -> Table:
             Text(run.status.value, style=STATUS_STYLE[run.status]),
             f"{run.created_at:%Y-%m-%d %H:%M}",
             f"{run.compute_minutes:.1f}",
-            Text(run.reason or ""),
+            plain(run.reason or ""),
         )
     return table
 
@@ -112,9 +113,9 @@ def repositories_table(rows: Sequence[tuple[Repository, Run | None]]) -> Table:
     for repository, run in rows:
         table.add_row(
             repository.source.slug,
-            Text(repository.source.location),
+            plain(repository.source.location),
             Text(run.status.value, style=STATUS_STYLE[run.status]) if run else "never",
             (run.sha or "")[:10] if run else "",
-            Text((run.reason or "") if run else ""),
+            plain((run.reason or "") if run else ""),
         )
     return table

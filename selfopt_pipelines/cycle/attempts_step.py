@@ -110,6 +110,8 @@ def _judge_all(session: CycleSession, candidates: list[Candidate]) -> int:
             on_finished=finished,
             cancel=session.cancel,
         )
+        if judgement.attempt.status is AttemptStatus.REJECTED:
+            session.check_cancelled()  # what broke because it was told to stop is no verdict
         for name, text in judgement.logs.items():
             session.save_artifact(f"attempts/{candidate.ordinal:03}/{name}", text.encode(), kind="log")
         with session.services.database.connection() as conn:
@@ -120,6 +122,7 @@ def _judge_all(session: CycleSession, candidates: list[Candidate]) -> int:
                 judgement.attempt,
                 ordinal=candidate.ordinal,
             )
+        session.checkpoint()
         _tell(session, stored, len(candidates))
     return 0
 

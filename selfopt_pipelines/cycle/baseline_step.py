@@ -74,6 +74,7 @@ def run_baseline_step(session: CycleSession) -> Baseline:
             baseline = baselines.record(conn, session.run.id, baseline)
             detections.record(conn, session.repository.id, session.sha, confirmed)
         _save(session, baseline)
+        session.checkpoint()
         session.keep(prepared, tree)
         summary.append(_summary(baseline))
     return baseline

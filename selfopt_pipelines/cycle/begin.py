@@ -49,23 +49,20 @@ def begin(
     with services.database.connection() as conn:
         repositories.lock(conn, repository.id)
         key = cycle_key(sha, ledger_settings.get(conn, repository.id))
+        pending = runs.find_open(conn, repository.id)
+        if pending is not None:
+            if _is_alive(pending):
+                return Beginning(kind="busy", run=pending)
+            if pending.cycle_key in (None, key):
+                return Beginning(kind="resumed", run=runs.set_commit(conn, pending.id, sha, key))
+            why = f"commit {sha[:12]}" if pending.sha != sha else "other settings"
+            runs.transition(
+                conn, pending.id, RunStatus.CANCELLED, reason=f"Superseded by {why}.", reason_code="superseded"
+            )
         if not force:
             done = runs.find_completed(conn, repository.id, key)
             if done is not None:
                 return Beginning(kind="unchanged", run=done)
-        pending = runs.find_open(conn, repository.id)
-        if pending is not None:
-            if pending.status is RunStatus.RUNNING and _is_alive(pending):
-                return Beginning(kind="busy", run=pending)
-            if pending.cycle_key in (None, key):
-                return Beginning(kind="resumed", run=runs.set_commit(conn, pending.id, sha, key))
-            runs.transition(
-                conn,
-                pending.id,
-                RunStatus.CANCELLED,
-                reason=f"Superseded by commit {sha[:12]}.",
-                reason_code="superseded",
-            )
         run = runs.create(
             conn, repository.id, trigger=trigger, options=options or {}, sha=sha, cycle_key=key, status=RunStatus.QUEUED
         )

@@ -68,7 +68,7 @@ def record_refusal(services: Services, text: str, error: SelfOptError) -> None:
 
     The location is kept without credentials and cut to 200 characters.
     """
-    shown = re.sub(r"//[^/@\s]*@", "//", text)[:200]
+    shown = _storable(re.sub(r"//[^/\s]*@", "//", text))[:200]
     digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:6]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", shown).strip("-.")[-60:] or "empty"
     source = RepositorySource(kind="unresolved", slug=f"unresolved/{name}-{digest}", location=shown)
@@ -76,5 +76,11 @@ def record_refusal(services: Services, text: str, error: SelfOptError) -> None:
     with services.database.connection() as conn:
         repository = repositories.connect(conn, source)
         run = runs.create(conn, repository.id, trigger="cli", options={})
-        runs.transition(conn, run.id, RunStatus.FAILED, reason=str(error), reason_code=code)
-    services.events.emit(run.id, RunStatusChanged(status=RunStatus.FAILED, reason=str(error)))
+        runs.transition(conn, run.id, RunStatus.FAILED, reason=_storable(str(error)), reason_code=code)
+    services.events.emit(run.id, RunStatusChanged(status=RunStatus.FAILED, reason=_storable(str(error))))
+
+
+def _storable(text: str) -> str:
+    """Without what neither a database nor a terminal takes: half characters and control characters."""
+    whole = text.encode(errors="replace").decode()
+    return "".join(char if char.isprintable() else "?" for char in whole)

@@ -15,7 +15,7 @@ from selfopt_pipelines.sandbox.directory_tree import DirectoryTree
 
 def lay_out(session: CycleSession) -> DirectoryTree:
     """The pristine tree of the base commit."""
-    tree, notes = layout.lay_out(session.services, session.repository, session.sha)
+    tree, notes = layout.lay_out(session.services, session.repository, session.sha, tidy=True)
     for note in notes:
         session.emit(Note(level="warning", text=note))
     return tree

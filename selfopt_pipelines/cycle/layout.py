@@ -9,10 +9,12 @@ from selfopt_pipelines.sandbox.checkout import checkout
 from selfopt_pipelines.sandbox.directory_tree import DirectoryTree
 
 
-def lay_out(services: Services, repository: Repository, sha: str) -> tuple[DirectoryTree, list[str]]:
+def lay_out(
+    services: Services, repository: Repository, sha: str, *, tidy: bool = False
+) -> tuple[DirectoryTree, list[str]]:
     """The tree of a commit, laid out once and reused; with sentences about what is not in it.
 
-    Trees of other commits of the repository are removed.
+    With `tidy`, trees of other commits are removed: only for who holds the lease of the repository's run.
 
     Raises
     ------
@@ -23,8 +25,9 @@ def lay_out(services: Services, repository: Repository, sha: str) -> tuple[Direc
     notes: list[str] = []
     if not directory.exists():
         directory.parent.mkdir(parents=True, exist_ok=True)
-        for stale in directory.parent.iterdir():
-            shutil.rmtree(stale, ignore_errors=True)
+        for stale in directory.parent.iterdir() if tidy else ():
+            if not stale.name.startswith("."):  # another process may be writing there
+                shutil.rmtree(stale, ignore_errors=True)
         result = checkout(repository.source, ref=sha, cache_dir=services.settings.cache_dir, destination=directory)
         notes = [f"Left out of the checkout: {note}." for note in result.notes]
         if result.dirty:

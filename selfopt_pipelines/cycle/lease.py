@@ -72,6 +72,11 @@ class Lease:
             self._thread.start()
         return taken
 
+    @property
+    def owner(self) -> str:
+        """Who holds the lease, as the ledger names it."""
+        return self._owner
+
     def release(self) -> None:
         """Give the lease back; doing it twice is fine."""
         if self._done.is_set():

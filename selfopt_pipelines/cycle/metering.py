@@ -1,4 +1,4 @@
-"""Counts what the sandbox was used for, and holds a run to its compute budget."""
+"""Counts what the sandbox was used for: what a run's compute budget is held against."""
 
 import threading
 from collections.abc import Mapping, Sequence

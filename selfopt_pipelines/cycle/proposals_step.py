@@ -13,7 +13,7 @@ from selfopt_pipelines.domain.comparison import Comparison
 from selfopt_pipelines.domain.errors import InvalidInput
 from selfopt_pipelines.domain.events import Note, ProposalCreated
 from selfopt_pipelines.domain.proposal import Proposal
-from selfopt_pipelines.domain.run import Phase, RunStatus
+from selfopt_pipelines.domain.run import BUDGET_SPENT, Phase, RunStatus
 from selfopt_pipelines.events.follow import read
 from selfopt_pipelines.ledger import artifacts, attempts, baselines, opportunities, proposals
 from selfopt_pipelines.packaging import build_bundle, replay
@@ -45,7 +45,8 @@ def run_packaging(session: CycleSession) -> list[Proposal]:
             made = _stored(session)
             summary.append(_conclusion(made, judged))
         _save_trace(session)
-        session.finish(RunStatus.COMPLETED, _reason(session, made, judged))
+        reason, code = _ending(session, made, judged)
+        session.finish(RunStatus.COMPLETED, reason, code)
     return _stored(session)
 
 
@@ -164,14 +165,19 @@ def _conclusion(made: Sequence[Proposal], judged: Sequence[StoredAttempt]) -> st
     return f"{_count(len(made), 'proposal')}, {_count(rejected, 'attempt')} rejected"
 
 
-def _reason(session: CycleSession, made: Sequence[Proposal], judged: Sequence[StoredAttempt]) -> str:
-    if judged:
-        return f"{_conclusion(made, judged)}."
+def _ending(session: CycleSession, made: Sequence[Proposal], judged: Sequence[StoredAttempt]) -> tuple[str, str | None]:
+    """How the run ended, and `budget` where the next run has something left to do."""
     with session.services.database.connection() as conn:
         found = opportunities.for_run(conn, session.run.id)
+    open_places = sum(item.opportunity.patchable and not item.declined_reason for item in found)
+    left = min(open_places, session.settings.max_candidates_per_run) - len(judged)
+    if left > 0:
+        return f"{_conclusion(made, judged)}; the compute budget left {left} more unjudged.", BUDGET_SPENT
+    if judged:
+        return f"{_conclusion(made, judged)}.", None
     if not found:
-        return "Nothing was found that is worth changing."
-    return f"{_count(len(found), 'place')} found, but no template could change one safely."
+        return "Nothing was found that is worth changing.", None
+    return f"{_count(len(found), 'place')} found, but no template could change one safely.", None
 
 
 def _count(number: int, noun: str) -> str:

@@ -13,11 +13,12 @@ from selfopt_pipelines.cycle.metering import MeteredSandbox
 from selfopt_pipelines.cycle.prepared import Prepared
 from selfopt_pipelines.cycle.services import Services
 from selfopt_pipelines.domain.detection import DetectionConfig
-from selfopt_pipelines.domain.errors import CannotRun, Interrupted, InvalidInput
+from selfopt_pipelines.domain.errors import CannotRun, Interrupted, InvalidInput, SelfOptError
 from selfopt_pipelines.domain.events import (
     CommandFinished,
     CommandStarted,
     Event,
+    Note,
     PhaseFinished,
     PhaseStarted,
     RunStatusChanged,
@@ -25,7 +26,7 @@ from selfopt_pipelines.domain.events import (
 from selfopt_pipelines.domain.execution import Execution
 from selfopt_pipelines.domain.proposal import Artifact
 from selfopt_pipelines.domain.repository import Repository, Settings
-from selfopt_pipelines.domain.run import Phase, Run, RunStatus
+from selfopt_pipelines.domain.run import OPEN_STATUSES, Phase, Run, RunStatus
 from selfopt_pipelines.ledger import artifacts, baselines, detections, repositories, runs
 from selfopt_pipelines.ledger import settings as ledger_settings
 from selfopt_pipelines.sandbox.base import Workspace
@@ -54,6 +55,7 @@ class CycleSession:
         self.meter: MeteredSandbox | None = None
         self.kept: tuple[Prepared, Workspace] | None = None
         self._spent_seconds = run.compute_minutes * 60  # before this process, where the run goes on
+        self._stored_seconds = 0.0  # of what the meter counted
         self._workspaces: list[Workspace] = []
 
     # What the run is about
@@ -142,6 +144,14 @@ class CycleSession:
         """Remember the built tree for the next step in this process."""
         self.kept = (prepared, tree)
 
+    def checkpoint(self) -> None:
+        """Store the sandbox time used so far, so that a killed run does not get its budget twice."""
+        if self.meter is None:
+            return
+        used, self._stored_seconds = self.meter.seconds - self._stored_seconds, self.meter.seconds
+        with self.services.database.connection() as conn:
+            runs.add_compute_minutes(conn, self.run.id, used / 60)
+
     def budget_seconds_left(self) -> float:
         """Sandbox seconds that the run may still use."""
         used = self._spent_seconds + (self.meter.seconds if self.meter else 0.0)
@@ -187,6 +197,11 @@ class CycleSession:
         """
         if self.unchanged or self.lease.held:
             return
+        if self.run.status not in OPEN_STATUSES:
+            raise InvalidInput(
+                f"Run {str(self.run.id)[:8]} of {self.repository.source.slug} is {self.run.status.value}.",
+                "Start a new run.",
+            )
         if not self.lease.acquire():
             raise InvalidInput(
                 f"Run {str(self.run.id)[:8]} of {self.repository.source.slug} is being worked on by another process.",
@@ -197,16 +212,17 @@ class CycleSession:
 
     def finish(self, status: RunStatus, reason: str, reason_code: str | None = None) -> None:
         """Bring the run to its end (or to `paused`), release the lease and tell why. Doing it twice is fine."""
-        for workspace in reversed(self._workspaces):
-            workspace.discard()
-        self._workspaces.clear()
+        while self._workspaces:
+            try:
+                self._workspaces.pop().discard()
+            except SelfOptError as error:
+                self.emit(Note(level="warning", text=f"A workspace is left behind: {error.message}"))
         self.kept = None
+        self.checkpoint()
         with self.services.database.connection() as conn:
-            if self.meter is not None:
-                runs.add_compute_minutes(conn, self.run.id, self.meter.seconds / 60)
-                self.meter = None
             current = runs.get(conn, self.run.id)
-        if current.status is RunStatus.RUNNING:
+        # A run that somebody else took over meanwhile is theirs to end.
+        if current.status is RunStatus.RUNNING and current.lease_owner in (None, self.lease.owner):
             self._move(status, reason, reason_code)
         self.lease.release()
         _ACTIVE.pop(self.run.id, None)

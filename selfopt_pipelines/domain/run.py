@@ -40,6 +40,9 @@ TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.CANCELLED: frozenset(),
 }
 
+# Reason code of a completed run that its budget ended early: the same work may be begun again.
+BUDGET_SPENT = "budget"
+
 OPEN_STATUSES = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.PAUSED})
 
 

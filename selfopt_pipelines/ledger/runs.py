@@ -5,7 +5,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from selfopt_pipelines.domain.errors import IllegalTransition, InvalidInput
-from selfopt_pipelines.domain.run import OPEN_STATUSES, TRANSITIONS, Phase, Run, RunStatus
+from selfopt_pipelines.domain.run import BUDGET_SPENT, OPEN_STATUSES, TRANSITIONS, Phase, Run, RunStatus
 from selfopt_pipelines.ledger.codec import to_jsonb, to_text
 from selfopt_pipelines.ledger.database import Connection
 from selfopt_pipelines.ledger.prefix import id_range, only
@@ -71,13 +71,14 @@ def list_recent(conn: Connection, *, limit: int = 50) -> list[Run]:
 
 
 def find_completed(conn: Connection, repo_id: UUID, cycle_key: str) -> Run | None:
-    """The newest run that completed this very work, or None."""
+    """The newest run that completed this very work, or None; one that its budget ended early left some undone."""
     row = conn.execute(
         f"""
         select {_COLUMNS} from runs where repo_id = %s and cycle_key = %s and status = 'completed'
+            and reason_code is distinct from %s
         order by finished_at desc limit 1
         """,
-        [repo_id, cycle_key],
+        [repo_id, cycle_key, BUDGET_SPENT],
     ).fetchone()
     return _one(row) if row else None
 

@@ -383,7 +383,13 @@ def _tool(name: str, *arguments: str, check: bool = True) -> None:
     if program is None:
         raise SandboxFailure(f"The program {name} is missing on this machine.")
     done = subprocess.run(
-        [program, *arguments], cwd="/", env={"LC_ALL": "C"}, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        [program, *arguments],
+        cwd="/",
+        env={"LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        start_new_session=True,  # Ctrl-C is for SelfOpt, not for a copy or removal half done
     )
     if check and done.returncode != 0:
         reason = done.stderr.decode(errors="replace").strip().splitlines()

@@ -6,7 +6,7 @@ from selfopt_pipelines.cycle.begin import begin, cycle_key
 from selfopt_pipelines.cycle.lease import is_gone, owner_name
 from selfopt_pipelines.cycle.services import Services
 from selfopt_pipelines.domain.repository import Settings
-from selfopt_pipelines.domain.run import RunStatus
+from selfopt_pipelines.domain.run import BUDGET_SPENT, RunStatus
 from selfopt_pipelines.events.log import EventLog
 from selfopt_pipelines.ledger import runs
 from selfopt_pipelines.ledger import settings as ledger_settings
@@ -122,3 +122,33 @@ def test_an_owner_that_cannot_be_checked_is_not_declared_gone(owner):
 def test_a_reused_process_number_is_another_process():
     host, pid, start = owner_name().rsplit("/", 2)
     assert is_gone(f"{host}/{pid}/{float(start) - 100:.2f}")
+
+
+def test_a_run_that_was_taken_but_not_started_yet_is_left_alone(services, repository):
+    first = ask(services, repository).run
+    with services.database.connection() as conn:
+        assert runs.acquire_lease(conn, first.id, owner_name(), 3600)
+    assert ask(services, repository).kind == "busy"
+
+
+def test_a_forced_run_that_was_interrupted_goes_on_before_anything_is_unchanged(services, repository):
+    move(services, ask(services, repository).run, RunStatus.RUNNING, RunStatus.COMPLETED)
+    forced = move(services, ask(services, repository, force=True).run, RunStatus.RUNNING, RunStatus.PAUSED)
+    again = ask(services, repository)
+    assert (again.kind, again.run.id) == ("resumed", forced.id)
+
+
+def test_a_run_that_its_budget_ended_early_is_no_reason_to_do_nothing(services, repository):
+    first = ask(services, repository).run
+    move(services, first, RunStatus.RUNNING)
+    move(services, first, RunStatus.COMPLETED, reason="2 left.", reason_code=BUDGET_SPENT)
+    assert ask(services, repository).kind == "new"
+
+
+def test_other_settings_are_named_as_what_replaced_a_run(services, repository):
+    first = move(services, ask(services, repository).run, RunStatus.RUNNING, RunStatus.PAUSED)
+    with services.database.connection() as conn:
+        ledger_settings.update(conn, repository.id, max_candidates_per_run=3)
+    ask(services, repository)
+    with services.database.connection() as conn:
+        assert runs.get(conn, first.id).reason == "Superseded by other settings."
