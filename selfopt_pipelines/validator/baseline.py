@@ -4,6 +4,7 @@ Build and type check run in the base workspace, so that every branch inherits th
 in a branch, so that what they leave behind never reaches a candidate.
 """
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from selfopt_pipelines.validator.test_output import TestReport, parse_tests
 from selfopt_pipelines.validator.typecheck_output import Diagnostic, parse_diagnostics
 
 MOST_ALTERNATIVES = 3
+_NOT_FOUND = frozenset({126, 127})
+_NO_SCRIPT = re.compile(r"[Mm]issing script|Command \"[^\"]+\" not found|ERR_PNPM_NO_SCRIPT|Script not found")
 _NAMED_FAILURES = 5
 # A command that the repository wrote down itself; the others are guesses, and a wrong guess is dropped.
 _DECLARED = frozenset({"workflow", "script", "override"})
@@ -74,8 +77,13 @@ def run_baseline(
     outcomes: list[CommandOutcome] = []
     notes: list[str] = []
 
-    if isinstance(commands.build, Command):
-        outcomes.append(_build(runner, workspace, commands.build))
+    build = commands.build
+    if isinstance(build, Command):
+        detected = build
+        build, outcome = _build(runner, workspace, detected)
+        outcomes.append(outcome)
+        if build.run != detected.run:
+            notes.append(f"`{detected.run}` does not exist here, so `{build.run}` is used instead.")
     typecheck = commands.typecheck
     if isinstance(typecheck, Command):
         outcome = _typecheck(runner, workspace, typecheck)
@@ -97,7 +105,7 @@ def run_baseline(
         notes.append(f"The number of tests run by `{test.run}` could not be read; only its exit code counts.")
     return BaselineRun(
         outcomes=tuple(outcomes),
-        commands=GateCommands(build=commands.build, typecheck=typecheck, test=test),
+        commands=GateCommands(build=build, typecheck=typecheck, test=test),
         notes=tuple(notes),
         flaky=flaky,
     )
@@ -131,15 +139,30 @@ class _Runner:
         return execution, outcome
 
 
-def _build(runner: _Runner, workspace: Workspace, command: Command) -> CommandOutcome:
-    execution, outcome = runner.run("build", command, workspace)
-    if not execution.ok:
-        raise CannotRun(
+def _build(runner: _Runner, workspace: Workspace, command: Command) -> tuple[Command, CommandOutcome]:
+    """The build that works, and its outcome.
+
+    Alternatives are tried only where the detected command does not exist here; a build that breaks is not avoided.
+    """
+    refused: CannotRun | None = None
+    for tried in (command, *alternatives_of(command)):
+        execution, outcome = runner.run("build", tried, workspace)
+        if execution.ok:
+            return tried, outcome
+        refused = refused or CannotRun(
             f"The build `{command.run}` {execution.failure} on the unchanged commit{_because(execution)}.",
             _needs(command),
             reason_code="build-failed",
         )
-    return outcome
+        if not _is_missing(execution):
+            break
+    assert refused is not None  # the loop ran at least once
+    raise refused
+
+
+def _is_missing(execution: Execution) -> bool:
+    """True where the command itself was not found: a wrong choice of ours, not a fault of the repository."""
+    return execution.exit_code in _NOT_FOUND or bool(_NO_SCRIPT.search(execution.output[-4000:]))
 
 
 def _typecheck(runner: _Runner, workspace: Workspace, command: Command) -> CommandOutcome:

@@ -234,3 +234,28 @@ def test_when_no_alternative_helps_the_first_reason_is_told() -> None:
     sandbox = FakeSandbox({"npm test": ran("boom", exit_code=7), "npx mocha": ran("bang", exit_code=8)})
     with pytest.raises(CannotRun, match="boom"):
         run(sandbox, with_alternatives("npx mocha"))
+
+
+def build_with_alternative() -> Commands:
+    other = Alternative(run="npx tsc -b", argv=("npx", "tsc", "-b"), confidence=0.5, why="another script")
+    return commands(
+        build=command("npm run build").model_copy(update={"alternatives": (other,)}), test=command("npm test")
+    )
+
+
+@pytest.mark.parametrize(
+    "missing", [ran("sh: 1: rollup: not found", exit_code=127), ran("npm error Missing script: build", exit_code=1)]
+)
+def test_a_build_that_does_not_exist_is_replaced_by_its_alternative(missing) -> None:
+    sandbox = FakeSandbox({"npm run build": missing, "npm test": ran(GREEN)})
+    baseline = run(sandbox, build_with_alternative())
+    assert isinstance(baseline.commands.build, Command)
+    assert baseline.commands.build.run == "npx tsc -b"
+    assert "`npx tsc -b` is used instead" in baseline.notes[0]
+
+
+def test_a_build_that_breaks_is_not_avoided_by_another_command() -> None:
+    sandbox = FakeSandbox({"npm run build": ran("src/a.ts: error", exit_code=1), "npm test": ran(GREEN)})
+    with pytest.raises(CannotRun, match="npm run build"):
+        run(sandbox, build_with_alternative())
+    assert not [call for call in sandbox.calls if call.argv[0] == "npx"]
