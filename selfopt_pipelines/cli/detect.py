@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from selfopt_pipelines.cli import console
 from selfopt_pipelines.detector import detect as detect_tree
 from selfopt_pipelines.domain.detection import (
     Absent,
@@ -76,7 +77,7 @@ def detect(path: Path, *, as_json: bool, explain: bool) -> None:
 def printable(value: Any) -> Any:
     """`value` (of strings, tables and lists) without control characters, which could drive the terminal."""
     if isinstance(value, str):
-        return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value)
+        return console.printable(value).replace("\n", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, dict):
         return {printable(key): printable(item) for key, item in value.items()}
     return [printable(item) for item in value] if isinstance(value, list | tuple) else value

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from selfopt_pipelines.cli.console import make_console, plain, printable
 from selfopt_pipelines.cli.detect import detection_view
-from selfopt_pipelines.cli.optimize import print_result, run_json
+from selfopt_pipelines.cli.optimize import attempt_json, print_result, run_json
 from selfopt_pipelines.cli.tables import effect_cell, percent, proposals_table, repositories_table, runs_table
 from selfopt_pipelines.cycle.connect import confirm
 from selfopt_pipelines.cycle.services import Services
@@ -129,7 +129,7 @@ def show(services: Services, identifier: str, *, diff: bool, as_json: bool) -> N
     if diff:
         sys.stdout.write(proposal.diff)
     elif as_json:
-        print_json({"proposal": proposal.model_dump(mode="json"), "attempt": _without_bulk(attempt)})
+        print_json({"proposal": proposal.model_dump(mode="json"), "attempt": attempt_json(attempt)})
     else:
         make_console().print(proposal_view(proposal, attempt))
 
@@ -141,10 +141,6 @@ def find_proposal(services: Services, identifier: str) -> Proposal | None:
             return proposals.get(conn, identifier)
     except InvalidInput:
         return None
-
-
-def _without_bulk(stored: StoredAttempt) -> dict[str, Any]:
-    return stored.model_dump(mode="json", exclude={"attempt": {"patch": {"changes"}, "comparison": {"samples"}}})
 
 
 def proposal_view(proposal: Proposal, stored: StoredAttempt) -> Group:

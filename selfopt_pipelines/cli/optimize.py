@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
 
 from rich.console import Console
 from rich.text import Text
@@ -18,6 +17,7 @@ from selfopt_pipelines.cycle.begin import begin
 from selfopt_pipelines.cycle.connect import connect, record_refusal
 from selfopt_pipelines.cycle.services import Services
 from selfopt_pipelines.cycle.session import CycleSession, open_session
+from selfopt_pipelines.domain.attempt import StoredAttempt
 from selfopt_pipelines.domain.errors import InvalidInput, SelfOptError
 from selfopt_pipelines.domain.run import Run, RunStatus
 from selfopt_pipelines.events.follow import last_event_id
@@ -141,7 +141,7 @@ def run_json(services: Services, run: Run) -> str:
         document = {
             "run": run.model_dump(mode="json"),
             "proposals": [item.model_dump(mode="json") for item in proposals.for_run(conn, run.id)],
-            "attempts": [_attempt_json(item) for item in attempts.for_run(conn, run.id)],
+            "attempts": [attempt_json(item) for item in attempts.for_run(conn, run.id)],
             "declined": [
                 {
                     "pattern": item.opportunity.pattern,
@@ -155,16 +155,6 @@ def run_json(services: Services, run: Run) -> str:
     return TypeAdapter(dict[str, Any]).dump_json(document, indent=2).decode()
 
 
-def _attempt_json(item: attempts.StoredAttempt) -> dict[str, Any]:
-    document = item.model_dump(mode="json")
-    comparison = document["attempt"].get("comparison")
-    if comparison:
-        comparison.pop("samples", None)  # thousands of numbers; they are in the bundle
-    document["attempt"]["patch"].pop("changes", None)
-    return document
-
-
-def run_id_of(services: Services, prefix: str) -> UUID:
-    """The run that a (unique) prefix of its identifier names."""
-    with services.database.connection() as conn:
-        return runs.by_prefix(conn, prefix).id
+def attempt_json(stored: StoredAttempt) -> dict[str, Any]:
+    """An attempt without whole files and raw samples: those are in the bundle."""
+    return stored.model_dump(mode="json", exclude={"attempt": {"patch": {"changes"}, "comparison": {"samples"}}})

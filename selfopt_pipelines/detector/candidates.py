@@ -1,9 +1,9 @@
 """Candidates for a command, and their order."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from selfopt_pipelines.detector.leaves import LeafUse, watches
+from selfopt_pipelines.detector.leaves import watches
 from selfopt_pipelines.detector.project import CiUse, Project
 from selfopt_pipelines.detector.rendering import local_only
 from selfopt_pipelines.detector.scripts import Expansion
@@ -208,13 +208,3 @@ def of_task(project: Project, use: CiUse, score: float, *, task: str | None = No
 def ordered(candidates: list[Candidate]) -> list[Candidate]:
     """Best first; equal scores by name, so that the order of scripts in the manifest does not matter."""
     return sorted(candidates, key=lambda one: (-one.score, one.script or "", one.binary or "", one.text))
-
-
-def with_args(candidate: Candidate, *args: str) -> Candidate:
-    return replace(candidate, args=(*candidate.args, *args))
-
-
-def single_leaf(expansion: Expansion) -> LeafUse | None:
-    """The only working leaf, if it is the only one."""
-    working = expansion.working
-    return working[0] if len(working) == 1 else None

@@ -55,13 +55,6 @@ class Manifest:
         kinds = _RUNTIME if runtime else _ALL if peers else _ALL[:3]
         return any(package in self.table(kind) for kind in kinds)
 
-    def version_of(self, package: str) -> str | None:
-        for kind in _ALL:
-            version = self.table(kind).get(package)
-            if isinstance(version, str):
-                return version
-        return None
-
     @cached_property
     def packages(self) -> frozenset[str]:
         """Every dependency of any kind."""
